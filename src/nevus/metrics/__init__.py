@@ -1,0 +1,1 @@
+"""Pure functions on arrays: figures, their intervals, calibration and operating points."""

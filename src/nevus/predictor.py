@@ -1,0 +1,152 @@
+"""The only way from an image to an answer: the bundle's preprocessing, its ONNX model, its temperature, its threshold.
+
+No torch and no pandas are imported here. Cross-validation's predictions come through this same path, so what is measured is
+what is served, from file to probability.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from nevus.bundle import Bundle
+from nevus.data.augment import centre_matrix, warp
+from nevus.data.images import Pixels, read_image, shrink
+from nevus.data.metadata import MetadataEncoder
+from nevus.data.taxonomy import MALIGNANT
+from nevus.errors import BundleError
+
+Probabilities = NDArray[np.float64]
+MetadataColumns = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What nevus says of one image. `decision` is at the bundle's operating point; `refer` means: have a doctor look."""
+
+    image: str
+    probabilities: dict[str, float]
+    malignant_probability: float
+    decision: str
+    refer: bool
+    reasons: list[str] = field(default_factory=list)
+
+
+class Predictor:
+    """Answers for images with any subset of the metadata, or none.
+
+    Parameters
+    ----------
+    bundle
+        A bundle or the path of one.
+    num_threads
+        Threads of the ONNX runtime; 0 lets it choose.
+
+    Examples
+    --------
+    >>> predictor = Predictor("runs/zoome/bundle")                        # doctest: +SKIP
+    >>> predictor.predict(["lesion.jpg"], {"age_years": [61]})[0].decision  # doctest: +SKIP
+    'malignant'
+    """
+
+    def __init__(self, bundle: Bundle | Path | str, num_threads: int = 0) -> None:
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+        document = self.bundle.document
+        self._preprocessing = document["preprocessing"]
+        self._mean = np.array(self._preprocessing["mean"], np.float32)
+        self._std = np.array(self._preprocessing["std"], np.float32)
+        self._encoder = MetadataEncoder.from_json(document["metadata"])
+        self._temperature = float(document["temperature"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads
+        options.log_severity_level = 3
+        path = self.bundle.path / "model.onnx"
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises classes of its own, private ones
+            raise BundleError(f"{path}: cannot be loaded ({error}). Copy the bundle again.") from error
+
+    def predict(self, images: Sequence[Path | str], metadata: MetadataColumns | None = None) -> list[Answer]:
+        """Answer for image files.
+
+        Parameters
+        ----------
+        images
+            Paths.
+        metadata
+            Columns `age_years`, `sex`, `site`, each as long as `images`; a column, or a value ("" or NaN), may be missing.
+        """
+        probabilities = self.probabilities(self.predict_logits(images, metadata))
+        return [self._answer(str(path), row) for path, row in zip(images, probabilities, strict=True)]
+
+    def predict_logits(
+        self, images: Sequence[Path | str], metadata: MetadataColumns | None = None, batch_size: int = 32
+    ) -> NDArray[np.float32]:
+        """Logits (N, num_classes) of many files, decoded by threads a batch ahead, before the temperature."""
+        columns = metadata or {}
+        starts = range(0, len(images), batch_size)
+        logits = []
+        with ThreadPoolExecutor() as pool:
+            for start, batch in zip(starts, _decoded(pool, images, batch_size), strict=True):
+                part = {name: values[start : start + batch_size] for name, values in columns.items()}
+                logits.append(self.logits(batch, part))
+        return np.concatenate(logits) if logits else np.zeros((0, len(self.bundle.classes)), np.float32)
+
+    def probabilities(self, logits: NDArray[np.float32]) -> Probabilities:
+        """Calibrated probabilities of logits, at the bundle's temperature."""
+        return softmax(logits, self._temperature)
+
+    def logits(self, images: Sequence[Pixels], metadata: MetadataColumns | None = None) -> NDArray[np.float32]:
+        """Logits (N, num_classes) of one batch of decoded images, uint8 RGB of any sizes."""
+        size, short_side = self._preprocessing["size"], self._preprocessing["short_side"]
+        views = [shrink(image, short_side) for image in images]
+        pixels = np.stack([warp(view, centre_matrix(view.shape[0], view.shape[1], size), size) for view in views])
+        normalised = (pixels.astype(np.float32) / 255 - self._mean) / self._std
+        vector, missing = self._encoder.encode(metadata or {}, len(images))
+        inputs = {
+            "images": np.ascontiguousarray(normalised.transpose(0, 3, 1, 2)),
+            "metadata": vector,
+            "present": ~missing.all(axis=1),
+        }
+        (logits,) = self._session.run(["logits"], inputs)
+        return np.asarray(logits, np.float32)
+
+    def _answer(self, image: str, row: Probabilities) -> Answer:
+        classes, point = self.bundle.classes, self.bundle.document["operating_point"]
+        probabilities = dict(zip(classes, row.tolist(), strict=True))
+        malignant = [name for name in classes if name in MALIGNANT or name == "malignant"]
+        malignant_probability = sum(probabilities[name] for name in malignant)
+        positive, threshold = point["positive"], point["threshold"]
+        others = {name: p for name, p in probabilities.items() if name != positive}
+        decision = max(others, key=others.__getitem__)
+        reasons = []
+        if positive is None or threshold is None:
+            decision = max(probabilities, key=probabilities.__getitem__)
+            reasons.append("the bundle has no operating point; the decision is the most probable class")
+        elif probabilities[positive] >= threshold:
+            decision = positive
+            reasons.append(f"the probability of {positive}, {probabilities[positive]:.3f}, reaches the threshold {threshold:.3f}")
+        if decision in malignant and decision != positive:
+            reasons.append(f"{decision} is malignant")
+        return Answer(image, probabilities, malignant_probability, decision, decision in malignant, reasons)
+
+
+def softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:
+    """Softmax of logits / temperature over the last axis, in float64."""
+    scaled = logits.astype(np.float64) / temperature
+    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
+
+
+def _decoded(pool: ThreadPoolExecutor, images: Sequence[Path | str], batch_size: int) -> Iterator[list[Pixels]]:
+    """Batches of decoded images; the next one is being decoded while the caller works on this one."""
+    waiting = [pool.submit(read_image, path) for path in images[:batch_size]]
+    for start in range(0, len(images), batch_size):
+        ahead = [pool.submit(read_image, path) for path in images[start + batch_size : start + 2 * batch_size]]
+        yield [future.result() for future in waiting]
+        waiting = ahead

@@ -1,0 +1,207 @@
+"""A recipe says all that a run needs beside the images: data, model and training, frozen, read from TOML.
+
+>>> recipe = Recipe(name="example", model=ModelRecipe(backbone="resnet50"))
+>>> recipe.with_settings(["training.epochs=3"]).training.epochs
+3
+"""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nevus.errors import RecipeError, listed
+
+Protocol = Literal["strict", "paper-zoome", "paper-2022", "paper-datta"]
+Task = Literal["diagnosis", "malignant"]
+MetadataField = Literal["age", "sex", "site"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AugmentRecipe(_Section):
+    """Random geometry, composed into one affine warp. The defaults are ZooME's: ±30°, central crop 0.8 to 1, mirror."""
+
+    rotation_degrees: float = Field(30.0, ge=0, le=180)
+    min_crop: float = Field(0.8, gt=0, le=1)
+    horizontal_flip: Probability = 0.5
+    vertical_flip: Probability = 0.0
+    brightness: float = Field(0.0, ge=0, lt=1, description="largest relative change of the image's brightness")
+    contrast: float = Field(0.0, ge=0, lt=1, description="largest relative change of the image's contrast")
+
+
+class DataRecipe(_Section):
+    """Which images, which question, how they are split, how large the network sees them."""
+
+    manifest: str = ""
+    task: Task = "diagnosis"
+    protocol: Protocol = "strict"
+    num_folds: int = Field(5, ge=2, le=20)
+    validation_share: float = Field(0.15, gt=0, lt=0.5, description="of the training folds, held out by group")
+    size: int = Field(224, ge=16, le=1024, description="side of the network's square input, pixels")
+    metadata: tuple[MetadataField, ...] = ("age", "sex", "site")
+    augment: AugmentRecipe = AugmentRecipe()
+
+
+class AttentionRecipe(_Section):
+    """Zoom-SE after every residual block, or soft attention on the last feature map."""
+
+    kind: Literal["none", "zoom_se", "soft"] = "none"
+    zoom_size: int = Field(4, ge=1, le=16)
+    reduction: int = Field(16, ge=1)
+    gate: Literal["sigmoid", "literal"] = "sigmoid"
+    placement: Literal["post", "pre"] = "post"
+    num_heads: int = Field(16, ge=1)
+    mode: Literal["intended", "code"] = "intended"
+
+
+class FusionRecipe(_Section):
+    """How metadata meets the image's features; `hidden` is the width of its first layer (its default is the kind's own)."""
+
+    kind: Literal["none", "multiply", "concat", "mlp"] = "none"
+    hidden: int | None = Field(None, ge=1)
+
+
+class ModelRecipe(_Section):
+    """The network. `pretrained` is "none", "package", "hub" or the path of a safetensors file of ImageNet weights."""
+
+    backbone: str = "resnext50_32x4d"
+    tap: str = "last"
+    pretrained: str = "none"
+    attention: AttentionRecipe = AttentionRecipe()
+    fusion: FusionRecipe = FusionRecipe()
+    pooling: Literal["average", "flatten"] = "average"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class OptimiserRecipe(_Section):
+    """Adam or AdamW. `keras_epsilon` adds epsilon where Keras does, to sqrt(v) before its bias correction."""
+
+    kind: Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    epsilon: float = Field(1e-8, gt=0)
+    keras_epsilon: bool = False
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+
+
+class ScheduleRecipe(_Section):
+    """The learning rate over time: constant, cosine with a linear warm-up, or reduced when validation loss stands still."""
+
+    kind: Literal["constant", "cosine", "plateau"] = "cosine"
+    warmup_epochs: float = Field(0.5, ge=0)
+    factor: float = Field(0.2, gt=0, lt=1)
+    patience: int = Field(5, ge=0)
+    minimum: float = Field(1e-7, ge=0)
+
+
+class LossRecipe(_Section):
+    """The loss on logits. `alpha_for` says which class focal loss gives `alpha` to (the paper leaves it open)."""
+
+    kind: Literal["cross_entropy", "class_weighted", "logit_adjusted", "focal"] = "cross_entropy"
+    alpha: Probability = 0.25
+    gamma: float = Field(2.0, ge=0)
+    alpha_for: Literal["positive", "negative"] = "positive"
+
+
+class TrainingRecipe(_Section):
+    """How long, how fast, and what is kept."""
+
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(32, ge=2)
+    seed: int = Field(0, ge=0)
+    optimiser: OptimiserRecipe = OptimiserRecipe()
+    schedule: ScheduleRecipe = ScheduleRecipe()
+    loss: LossRecipe = LossRecipe()
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    clip_norm: float = Field(0.0, ge=0, description="largest norm of the gradient; 0 leaves it alone")
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    channels_last: bool = True
+    metadata_dropout: Probability = 0.1
+    monitor: Literal["auc", "balanced_accuracy", "accuracy", "loss"] = "auc"
+    early_stopping: int = Field(0, ge=0, description="epochs without improvement before stopping; 0 never stops early")
+    checkpoint_steps: int = Field(200, ge=1)
+
+
+class Recipe(_Section):
+    """Data, model and training. Read one with `Recipe.read`; change one with `with_settings`."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    data: DataRecipe = DataRecipe()
+    model: ModelRecipe = ModelRecipe()
+    training: TrainingRecipe = TrainingRecipe()
+    operating_point: str = Field("youden", pattern=r"^(youden|sensitivity:0?\.\d+)$")
+
+    @classmethod
+    def read(cls, path: Path | str, settings: Sequence[str] = ()) -> "Recipe":
+        """Read a TOML file, then apply `a.b=c` settings.
+
+        Raises
+        ------
+        RecipeError
+            The file is missing, is not TOML, or names every unknown, missing or impossible value at once.
+        """
+        path = Path(path)
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            raise RecipeError(f"{path}: cannot be read ({error.strerror}). Give the path of a recipe's .toml file.") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: not a TOML file: {error}.") from error
+        return cls._build(_with_settings(document, settings), str(path))
+
+    def with_settings(self, settings: Sequence[str]) -> "Recipe":
+        """A copy with `a.b=c` settings applied; values are read as TOML, and as text where they are not TOML."""
+        return self._build(_with_settings(self.model_dump(mode="json", exclude_none=True), settings), f"recipe {self.name}")
+
+    @classmethod
+    def _build(cls, document: dict[str, Any], source: str) -> "Recipe":
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            problems = [_explain(problem) for problem in error.errors()]
+            raise RecipeError(listed(f"{source}: {len(problems)} wrong in the recipe:", problems)) from error
+
+
+def _with_settings(document: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        names = key.strip().split(".")
+        if not equals or not all(names):
+            raise RecipeError(f"--set {setting}: expected a.b=value, as in --set training.epochs=3.")
+        section = document
+        for name in names[:-1]:
+            section = section.setdefault(name, {})
+            if not isinstance(section, dict):
+                raise RecipeError(f"--set {setting}: {name} is a value, not a section.")
+        section[names[-1]] = _value(text.strip())
+    return document
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(problem: Any) -> str:
+    """One line a problem: where, what is wrong, what was given, and the names that would have been right."""
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        *above, _ = problem["loc"]
+        return f"{place}: no such setting; {'.'.join(map(str, above)) or 'a recipe'} has {', '.join(_settings_at(above))}"
+    return f"{place}: {problem['msg']}, not {problem['input']!r}"
+
+
+def _settings_at(place: Sequence[str | int]) -> list[str]:
+    section: type[BaseModel] = Recipe
+    for name in place:
+        section = section.model_fields[str(name)].annotation  # type: ignore[assignment]
+    return list(section.model_fields)

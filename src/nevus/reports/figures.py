@@ -1,0 +1,135 @@
+"""The report's figures as matplotlib `Figure`s: data in, drawing out, no global state.
+
+Colours are Okabe and Ito's, told apart by readers with any colour vision; black becomes the page's ink.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nevus.reports.svg import INK, style
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+PALETTE = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", INK)
+DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)))
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis's label and limits; a limit of None follows the data."""
+
+    label: str
+    low: float | None = None
+    high: float | None = None
+
+
+SHARE = (0.0, 1.0)
+FALSE_POSITIVES = Axis("1 − specificity (share of negatives flagged)", *SHARE)
+SENSITIVITY = Axis("Sensitivity (share of positives flagged)", *SHARE)
+RECALL = Axis("Recall (share of positives flagged)", *SHARE)
+PRECISION = Axis("Precision (share of flagged that are positive)", *SHARE)
+
+
+def curves(
+    title: str,
+    axes: tuple[Axis, Axis],
+    named: Mapping[str, Curve],
+    *,
+    faint: Sequence[Curve] = (),
+    points: Sequence[tuple[float, float]] = (),
+    reference: Curve | None = None,
+) -> Figure:
+    """Named curves in strong colours over faint ones (folds), with points (operating points) and a dotted reference line."""
+    with _panel(title, *axes) as (figure, panel):
+        if reference is not None:
+            panel.plot(*reference, color=INK, alpha=0.45, linewidth=0.9, linestyle=":")
+        for curve in faint:
+            panel.plot(*_thinned(curve), color=INK, alpha=0.3, linewidth=0.8)
+        for index, (name, curve) in enumerate(named.items()):
+            dashes = DASHES[index // len(PALETTE) if len(named) > len(PALETTE) else index % 2 if len(named) > 3 else 0]
+            panel.plot(*_thinned(curve), color=PALETTE[index % len(PALETTE)], linestyle=dashes, label=_literal(name))
+        for index, (x, y) in enumerate(points):
+            label = "operating point" if index == 0 else None
+            panel.plot(x, y, "o", color=VERMILION, markersize=8, markeredgecolor="white", label=label)
+        _legend(panel, beneath=len(named) > 3)
+    return figure
+
+
+def learning(title: str, value_axis: Axis, series: Mapping[str, Sequence[Curve]]) -> Figure:
+    """Values over epochs: a faint line a fold, and the mean over the folds still training as a strong one."""
+    with _panel(title, Axis("Epoch"), value_axis) as (figure, panel):
+        for (name, folds), colour in zip(series.items(), PALETTE, strict=False):
+            for epochs, values in folds:
+                panel.plot(epochs, values, color=colour, alpha=0.35, linewidth=0.8)
+            marker = "o" if max((len(epochs) for epochs, _ in folds), default=0) == 1 else ""
+            panel.plot(*_mean(folds), color=colour, label=name, marker=marker, markersize=4)
+        panel.xaxis.get_major_locator().set_params(integer=True)
+        _legend(panel)
+    return figure
+
+
+def reliability(title: str, confidence: NDArray[np.float64], observed: NDArray[np.float64], labels: tuple[str, str]) -> Figure:
+    """Observed frequency against stated probability, a point a bin; on the diagonal probabilities mean what they say."""
+    with _panel(title, Axis(labels[0], *SHARE), Axis(labels[1], *SHARE)) as (figure, panel):
+        diagonal = np.array(SHARE)
+        panel.plot(diagonal, diagonal, color=INK, alpha=0.45, linewidth=0.9, linestyle=":", label="perfectly calibrated")
+        panel.vlines(confidence, confidence, observed, color=VERMILION, alpha=0.6, linewidth=1.2)
+        panel.plot(confidence, observed, "-o", color=BLUE, markersize=4.5, label="a bin of images")
+        _legend(panel)
+    return figure
+
+
+@contextmanager
+def _panel(title: str, x: Axis, y: Axis) -> Iterator[tuple[Figure, Axes]]:
+    with matplotlib.rc_context(style()):
+        figure = Figure(figsize=(4.0, 3.7))
+        panel = figure.add_subplot()
+        panel.set(title=title, xlabel=x.label, ylabel=y.label)
+        yield figure, panel
+        for axis, set_limits in ((x, panel.set_xlim), (y, panel.set_ylim)):
+            if axis.low is not None and axis.high is not None:
+                margin = 0.02 * (axis.high - axis.low)
+                set_limits(axis.low - margin, axis.high + margin)
+        # Laid out here, while the settings above hold; saving would lay it out under the defaults.
+        figure.draw_without_rendering()
+
+
+def _legend(panel: Axes, *, beneath: bool = False) -> None:
+    if beneath:
+        panel.figure.set_size_inches(4.0, 4.6)
+        panel.figure.legend(loc="outside lower center", ncols=2, handlelength=2.4)
+    elif panel.get_legend_handles_labels()[0]:
+        panel.legend(loc="best")
+
+
+def _literal(name: str) -> str:
+    """A name as matplotlib must be given it: `$` would start a formula, and a leading `_` would hide it from the legend."""
+    return "\u200b" + name.replace("$", r"\$")
+
+
+def _thinned(curve: Curve, num_points: int = 300) -> Curve:
+    """The points nearest to equal steps along the curve: ten thousand would only make the page heavy."""
+    x, y = curve
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
+    kept = np.unique(np.searchsorted(along, np.linspace(0, along[-1], num_points)).clip(max=len(x) - 1))
+    return x[kept], y[kept]
+
+
+def _mean(folds: Sequence[Curve]) -> Curve:
+    """Mean over the folds that have a value, at each epoch any fold has."""
+    epochs = np.unique(np.concatenate([epochs for epochs, _ in folds]))
+    values = np.concatenate([values for _, values in folds])
+    at = np.concatenate([epochs for epochs, _ in folds])
+    return epochs, np.array([_mean_of(values[(at == epoch) & np.isfinite(values)]) for epoch in epochs])
+
+
+def _mean_of(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if values.size else float("nan")

@@ -1,0 +1,142 @@
+"""What figures, classes and protocols are called in front of people, and how a figure is printed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nevus.reports.markup import Html, element, join
+
+Figure = Mapping[str, Any]
+
+# Each metric's name, and what it is in one line.
+METRICS = {
+    "auc": ("AUC", "area under the ROC curve: how often a positive image outranks a negative one, ties counting half"),
+    "macro_auc": ("Macro AUC", "mean over classes of the area under the one-vs-rest ROC curve"),
+    "balanced_accuracy": ("Balanced accuracy", "mean over classes of the recall, as the ISIC challenges score it"),
+    "ovr_balanced_accuracy": (
+        "One-vs-rest balanced accuracy",
+        "mean over classes of (sensitivity + specificity) / 2: the 2022 paper's, always higher than the ISIC's for more than two",
+    ),
+    "accuracy": ("Accuracy", "share of images whose decision is right; it rewards naming the commonest class"),
+    "macro_f1": ("Macro F1", "mean over classes of F1 = 2TP / (2TP + FP + FN)"),
+    "macro_precision": ("Macro precision", "mean over classes of TP / (TP + FP)"),
+    "sensitivity": ("Sensitivity", "share of the positive class's images that are flagged at the operating point"),
+    "specificity": ("Specificity", "share of the other images that are not flagged at the operating point"),
+    "precision": ("Precision", "share of the flagged images that are of the positive class; it falls with the class's prevalence"),
+    "pauc_80": ("Partial AUC above 80% sensitivity", "area between the ROC curve and sensitivity 0.8, from 0 to 0.2, as ISIC 2024"),
+    "ece": ("Calibration error", "debiased expected calibration error over 15 bins of equally many images"),
+    "brier": ("Brier score", "mean squared distance of the probabilities from the truth; lower is better"),
+    "f1_sd": ("SD of F1", "standard deviation of F1 over the classes, as the 2022 paper prints it"),
+    "recall_sd": ("SD of recall", "standard deviation of recall over the classes, as the 2022 paper prints it"),
+}
+
+CLASSES = {
+    "akiec": "actinic keratosis or Bowen’s disease",
+    "bcc": "basal cell carcinoma",
+    "benign": "benign lesion",
+    "bkl": "benign keratosis",
+    "df": "dermatofibroma",
+    "malignant": "malignant lesion",
+    "mel": "melanoma",
+    "nv": "naevus",
+    "scc": "squamous cell carcinoma",
+    "vasc": "vascular lesion",
+}
+
+PROTOCOLS = {
+    "strict": (
+        "All photographs that share a patient, a lesion or a near-duplicate lie in one fold. Thresholds come from validation images "
+        "inside the training folds, and each test fold was looked at once. This estimates what happens with patients never seen before."
+    ),
+    "paper-zoome": (
+        "Optimistic, after the ZooME paper (2021): images were dealt to folds one by one, so photographs of one patient lie in training "
+        "and test, and the threshold was chosen on the test fold. It serves to compare with that paper, not to expect this of new patients."
+    ),
+    "paper-2022": (
+        "Optimistic, after the soft-attention and metadata paper (2022): one image-level 90/10 split, and checkpoint, schedule and "
+        "stopping were chosen on the test images themselves. It serves to compare with that paper, not to expect this of new patients."
+    ),
+    "paper-datta": (
+        "Optimistic, after Datta et al. (2021): the test images come only from lesions with a single photograph, where naevi abound, and "
+        "they also chose the checkpoint. It serves to compare with that paper, not to expect this of new patients."
+    ),
+}
+UNKNOWN_PROTOCOL = "How the images were split is not recorded, so it cannot be said whether these figures hold for new patients."
+
+
+def metric(name: str) -> str:
+    """A metric's printed name."""
+    return METRICS[name][0] if name in METRICS else name.replace("_", " ")
+
+
+def class_name(name: str) -> str:
+    """A class's full name, as a doctor would say it; unknown codes stay as they are."""
+    return CLASSES.get(name, name)
+
+
+def badge(optimistic: bool | None) -> Html:
+    """The mark that no optimistic figure appears without."""
+    return element("span", "optimistic", class_="badge") if optimistic else Html()
+
+
+def number(value: float | None, reason: str = "") -> Html:
+    """A figure to three decimals, its full value in the markup; a dash with its reason where it is undefined.
+
+    >>> number(0.91234), number(None, "no threshold")
+    ('<data value="0.91234">0.912</data>', '<span class="undefined" title="no threshold">–</span>')
+    """
+    if value is None:
+        return element("span", "–", class_="undefined", title=reason or "undefined")
+    return element("data", f"{value:.3f}", value=repr(float(value)))
+
+
+def interval(figure: Figure) -> Html:
+    """`[low, high]`, or nothing where there is none."""
+    if figure.get("low") is None or figure.get("high") is None:
+        return Html()
+    return element("span", "[", number(figure["low"]), ", ", number(figure["high"]), "]", class_="interval")
+
+
+def with_interval(figure: Figure) -> Html:
+    """A figure and its interval."""
+    return join([number(figure["value"], figure.get("reason") or ""), interval(figure)], " ")
+
+
+def over_folds(figure: Figure) -> Html:
+    """`mean ± standard deviation` over the folds."""
+    if figure.get("fold_mean") is None:
+        return number(None, "not defined in every fold")
+    if figure.get("fold_sd") is None:
+        return number(figure["fold_mean"])
+    return element("span", number(figure["fold_mean"]), " ± ", number(figure["fold_sd"]), class_="folds")
+
+
+def reasons(figures: Mapping[str, Figure]) -> Html:
+    """A note below a table that says why its dashes are dashes."""
+    undefined: dict[str, list[str]] = {}
+    for name, figure in figures.items():
+        if figure["value"] is None:
+            undefined.setdefault(figure.get("reason") or "undefined here", []).append(metric(name))
+    notes = [f"– {', '.join(names)}: {reason}" for reason, names in undefined.items()]
+    return join(element("p", note, class_="note") for note in notes)
+
+
+def of_hundred(value: float) -> str:
+    """A share as a count of a hundred, never rounded to none or to all.
+
+    >>> of_hundred(0.843), of_hundred(0.998), of_hundred(1.0)
+    ('84', '99.8', '100')
+    """
+    whole = f"{100 * value:.0f}"
+    return f"{100 * value:.1f}" if whole in ("0", "100") and 0 < value < 1 else whole
+
+
+def in_hundred(figure: Figure) -> str:
+    """A share and its interval as counts of a hundred: `84 (79 to 88)`."""
+    if figure.get("low") is None or figure.get("high") is None:
+        return of_hundred(figure["value"])
+    return f"{of_hundred(figure['value'])} ({of_hundred(figure['low'])} to {of_hundred(figure['high'])})"
+
+
+def count(number_of: int, noun: str, plural: str = "") -> str:
+    """`1 image`, `10,015 images`."""
+    return f"{number_of:,} {noun if number_of == 1 else plural or noun + 's'}"

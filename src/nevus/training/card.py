@@ -1,0 +1,54 @@
+"""The model card, generated from what the bundle says; nothing in it is typed by hand."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def model_card(document: Mapping[str, Any]) -> str:
+    """The README.md of a bundle as Markdown.
+
+    Parameters
+    ----------
+    document
+        The bundle's document, as `Bundle.write` takes it.
+    """
+    data, point, recipe = document["training_data"], document["operating_point"], document["recipe"]
+    made = document["provenance"]
+    threshold = "none" if point["threshold"] is None else f"{point['threshold']:.4f}"
+    protocol = document["protocol"]
+    rows = {
+        "Question": {"malignant": "malignant or benign", "diagnosis": "which diagnosis"}[document["task"]],
+        "Classes": ", ".join(document["classes"]),
+        "Network": f"{recipe['model']['backbone']}, attention {recipe['model']['attention']['kind']}, "
+        f"fusion {recipe['model']['fusion']['kind']}, pretrained weights: {recipe['model']['pretrained']}",
+        "Input": f"{document['preprocessing']['size']} x {document['preprocessing']['size']} pixels; "
+        f"metadata {', '.join(recipe['data']['metadata']) or 'none'}, each optional",
+        "Operating point": f"{point['positive']} from probability {threshold} on ({point['rule']}, {point['chosen_on']})",
+        "Temperature": f"{document['temperature']:.3f}, fitted on the validation images",
+        "Trained on": f"{data['num_images']} images of {data['num_groups']} groups: "
+        + ", ".join(f"{name} {count}" for name, count in data["classes"].items()),
+        "Data sets": ", ".join(f"{name} {count}" for name, count in data["datasets"].items()),
+        "Image licences": ", ".join(f"{name or 'not stated'} {count}" for name, count in data["licences"].items()),
+        "Protocol": protocol or "trained on all rows but the validation share; not tested",
+        "Command": f"`{made['command']}`",
+        "Commit": made["commit"] or "not from a checkout",
+        "Date": made["date"],
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    credits = "\n".join(f"- {text}" for text in data["attributions"])
+    return f"""# {document["name"]}
+
+A skin-lesion classifier for dermoscopy images, made by nevus. **Not a medical device and not for diagnosis.**
+Where its training images are licensed for non-commercial use, so are these weights.
+
+| | |
+|---|---|
+{table}
+
+Metadata may be given in any part or not at all. The probabilities are those of the training data's class mix as the loss
+weighted it; they were calibrated with one temperature on validation images, not on your patients.
+
+## Image credits
+
+{credits or "None stated in the manifest."}
+"""

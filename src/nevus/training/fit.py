@@ -1,0 +1,191 @@
+"""From a recipe and a manifest to a bundle: encode, train, freeze."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from nevus.bundle import Bundle
+from nevus.data.images import pack_side
+from nevus.data.manifest import Manifest
+from nevus.data.metadata import MetadataEncoder
+from nevus.data.pack import Pack, pack_images
+from nevus.data.splits import Parts, split
+from nevus.errors import DataError
+from nevus.exporters.onnx import export_onnx
+from nevus.files import write, write_json
+from nevus.metrics.calibration import fit_temperature
+from nevus.metrics.decision import choose_threshold
+from nevus.networks.classifier import LesionClassifier
+from nevus.predictor import softmax
+from nevus.provenance import provenance
+from nevus.recipe import Recipe
+from nevus.training.card import model_card
+from nevus.training.hardware import choose_precision, keep_memory
+from nevus.training.loader import Examples
+from nevus.training.log import LiveProgress
+from nevus.training.loop import train
+from nevus.training.validation import predict_logits
+
+COLUMNS = ("age_years", "sex", "site")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all folds of a run share. `folder` holds `recipe.json`, the identity that a resumed run is compared with."""
+
+    folder: Path
+    recipe: Recipe
+    manifest: Manifest
+    classes: tuple[str, ...]
+    targets: NDArray[np.int64]
+    pack: Pack
+    precision: str
+
+    @property
+    def identity(self) -> str:
+        """A hash of the recipe, the manifest and the precision."""
+        text = json.dumps([self.recipe.model_dump(mode="json"), self.manifest.sha256, self.classes, self.precision])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[str], None] = lambda text: None) -> Run:
+    """Check that recipe and manifest fit, pack the images, choose the precision; or go on with the run in `folder`.
+
+    Raises
+    ------
+    DataError
+        `folder` holds a run of another recipe or other data; images cannot be read; the task's column is empty.
+    """
+    keep_memory()
+    selected, classes, targets = manifest.for_task(recipe.data.task)
+    path = folder / "recipe.json"
+    recorded = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    claim = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": manifest.sha256}
+    if recorded is not None and {name: recorded.get(name) for name in claim} != claim:
+        changed = "recipe" if recorded.get("recipe") != claim["recipe"] else "manifest"
+        raise DataError(f"{folder}: holds a run of another {changed}. Choose another --out, or delete this folder.")
+    network = create_network(recipe, classes)
+    say(f"{len(selected)} images, {len(set(selected.frame['group_id']))} groups, classes {', '.join(classes)}")
+    pack = pack_images(selected.paths(), pack_side(recipe.data.size))
+    precision = recorded["precision"] if recorded else choose_precision(recipe, network)
+    write_json(path, {**claim, "classes": classes, "precision": precision})
+    return Run(folder, recipe, selected, classes, targets, pack, precision)
+
+
+def fit(recipe: Recipe, manifest: Manifest, out: Path | str) -> Bundle:
+    """Train on all rows of a manifest but a grouped validation share, and write the bundle to `out`/bundle.
+
+    The validation rows choose the epoch, the temperature and the operating point. Nothing is tested here: for figures use
+    `cross_validate`.
+
+    Examples
+    --------
+    >>> bundle = fit(Recipe.read("recipes/demo-zoome.toml"), Manifest.read("manifest.csv"), "runs/mine")  # doctest: +SKIP
+    """
+    say = partial(print, file=sys.stderr)
+    run = begin_run(recipe, manifest, Path(out), say)
+    num_parts = min(20, max(2, round(1 / recipe.data.validation_share)))
+    folds = split(run.manifest, task=recipe.data.task, protocol="strict", num_folds=num_parts, seed=recipe.training.seed)
+    parts = folds.parts(run.manifest, 0)
+    training = np.concatenate([parts.train, parts.validation])
+    return fit_rows(run, Parts(training, parts.test, parts.test[:0]), Path(out), recipe.name, protocol=None)
+
+
+def create_network(recipe: Recipe, classes: Sequence[str]) -> LesionClassifier:
+    """The recipe's network, initialised by its seed."""
+    torch.manual_seed(recipe.training.seed)
+    encoder = MetadataEncoder.fit({name: [] for name in COLUMNS}, recipe.data.metadata)
+    return LesionClassifier(recipe.model, len(classes), encoder.num_features, recipe.data.size)
+
+
+def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | None, folds_sha256: str | None = None) -> Bundle:
+    """Train on `parts.train`, choose on `parts.validation`, freeze to `folder`/bundle. `parts.test` is not looked at."""
+    recipe = run.recipe
+    columns = {name: run.manifest.frame[name].to_numpy() for name in COLUMNS}
+    encoder = MetadataEncoder.fit({name: values[parts.train] for name, values in columns.items()}, recipe.data.metadata)
+    metadata, missing = encoder.encode(columns, len(run.manifest))
+    examples = Examples(run.pack, run.targets, encoder, metadata, missing)
+    network = create_network(recipe, run.classes)
+    with LiveProgress(title, recipe.training.batch_size) as progress:
+        weights = train(
+            network,
+            examples,
+            parts.train,
+            parts.validation,
+            recipe,
+            folder,
+            identity=f"{run.identity} {hashlib.sha256(parts.train.tobytes()).hexdigest()}",
+            precision=run.precision,
+            report=progress,
+        )
+    network = network.cpu()
+    network.load_state_dict(weights)
+    logits = predict_logits(network, weights, examples, parts.validation, recipe.data.size).numpy()
+    targets = run.targets[parts.validation]
+    temperature = fit_temperature(logits, targets)
+    document = {
+        "name": recipe.name,
+        "task": recipe.data.task,
+        "classes": run.classes,
+        "preprocessing": {
+            "size": recipe.data.size,
+            "short_side": pack_side(recipe.data.size),
+            "steps": "upright; shorter side area-averaged to short_side; whole image stretched to size x size, bilinear",
+            "mean": network.mean,
+            "std": network.std,
+        },
+        "metadata": encoder.to_json(),
+        "temperature": temperature,
+        "operating_point": _operating_point(run, softmax(logits, temperature), targets),
+        "protocol": protocol,
+        "folds_sha256": folds_sha256,
+        "training_data": _training_data(run, parts),
+        "recipe": recipe.model_dump(mode="json"),
+        "precision": run.precision,
+        "provenance": provenance(),
+    }
+    contents: dict[str, Callable[[Path], None]] = {
+        "weights.safetensors": lambda path: save_file({k: v.cpu().contiguous() for k, v in weights.items()}, path),
+        "model.onnx": lambda path: export_onnx(network, recipe.data.size, encoder.num_features, path),
+        "README.md": lambda path: write(path, model_card(document)),
+    }
+    return Bundle.write(folder / "bundle", document, contents)
+
+
+def positive_class(classes: Sequence[str]) -> str | None:
+    """The class an operating point is about: mel among the diagnoses, else malignant; None where there is neither."""
+    return next((name for name in ("mel", "malignant") if name in classes), None)
+
+
+def _operating_point(run: Run, probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> dict[str, object]:
+    positive = positive_class(run.classes)
+    point: dict[str, object] = {"positive": positive, "rule": run.recipe.operating_point, "threshold": None}
+    if positive is not None:
+        index = run.classes.index(positive)
+        point["threshold"] = choose_threshold(run.recipe.operating_point, probabilities[:, index], targets == index)
+    return {**point, "chosen_on": f"{len(targets)} validation images"}
+
+
+def _training_data(run: Run, parts: Parts) -> dict[str, object]:
+    frame = run.manifest.frame.iloc[parts.train]
+    counts = np.bincount(run.targets[parts.train], minlength=len(run.classes))
+    return {
+        "manifest_sha256": run.manifest.sha256,
+        "num_images": len(parts.train),
+        "num_groups": int(frame["group_id"].nunique()),
+        "num_validation_images": len(parts.validation),
+        "classes": dict(zip(run.classes, counts.tolist(), strict=True)),
+        "datasets": {str(name): int(count) for name, count in frame["dataset"].value_counts().items()},
+        "licences": {str(name): int(count) for name, count in frame["license"].value_counts().items()},
+        "attributions": sorted(set(frame["attribution"]) - {""})[:20],
+        "pretrained": run.recipe.model.pretrained,
+    }

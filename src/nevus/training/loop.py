@@ -1,0 +1,149 @@
+"""The training loop, from top to bottom. Killed at any moment, it goes on from its last checkpoint to the same weights."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+
+from nevus.errors import DataError, NevusError
+from nevus.files import replacing
+from nevus.networks.classifier import LesionClassifier
+from nevus.networks.losses import create_loss
+from nevus.recipe import Recipe
+from nevus.training.checkpoint import Progress, State, header_of, load_checkpoint, progress_of, save_checkpoint
+from nevus.training.loader import Examples, Rows, normalise, num_steps, training_batches
+from nevus.training.log import Log, Report
+from nevus.training.optimiser import Schedule, create_optimiser
+from nevus.training.validation import update_average, validate
+
+
+def train(
+    network: LesionClassifier,
+    examples: Examples,
+    training_rows: Rows,
+    validation_rows: Rows,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    identity: str,
+    precision: str,
+    report: Report = lambda event: None,
+) -> State:
+    """Train `network` and return the weights (or their moving average) of the epoch that was best on the validation rows.
+
+    Parameters
+    ----------
+    network
+        Changed in place.
+    examples
+        The pack, targets and metadata of all rows.
+    training_rows, validation_rows
+        Which rows train, and which choose the epoch; the loop sees no other row.
+    folder
+        Holds `last.safetensors`, `best.safetensors` and `log.jsonl`; a `last.safetensors` of the same identity is gone on from.
+    identity
+        A hash of everything that must not change between a kill and its resumption.
+    precision
+        "float32" or "bfloat16" (autocast).
+    report
+        Called with each event that is logged.
+
+    Raises
+    ------
+    DataError
+        The folder holds another run.
+    NevusError
+        The loss became NaN or infinite.
+    """
+    training = recipe.training
+    accelerator = Accelerator()
+    device = accelerator.device
+    network = network.to(device, memory_format=torch.channels_last) if training.channels_last else network.to(device)
+    optimiser = create_optimiser(network, training.optimiser)
+    loss_function = create_loss(training.loss, np.bincount(examples.targets[training_rows], minlength=network.num_classes))
+    average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (network.mean, network.std))
+    steps_per_epoch = num_steps(len(training_rows), training.batch_size)
+    schedule = Schedule(training.schedule, training.optimiser.learning_rate, training.epochs * steps_per_epoch, steps_per_epoch)
+    progress = Progress()
+    log = Log(folder / "log.jsonl", report)
+    if (folder / "last.safetensors").exists():
+        header = load_checkpoint(folder / "last.safetensors", network, average, optimiser)
+        if header["identity"] != identity:
+            raise DataError(f"{folder}: holds a run of another recipe or other data. Choose another folder, or delete this one.")
+        progress, schedule = progress_of(header), replace(schedule, **header["schedule"])
+        log.rewind(progress.step)
+    model = accelerator.prepare(network)
+    started = time.monotonic() - progress.seconds
+
+    def checkpoint() -> None:
+        if accelerator.is_main_process:
+            header = header_of(replace(progress, seconds=time.monotonic() - started), schedule.state(), identity)
+            save_checkpoint(folder / "last.safetensors", network, average, optimiser, header)
+
+    while not progress.finished:
+        epoch_started, first_step = time.monotonic(), progress.epoch_step
+        rank, num_processes = accelerator.process_index, accelerator.num_processes
+        network.train()
+        for batch in training_batches(examples, training_rows, recipe, progress.epoch, first_step, rank, num_processes):
+            batch = batch.to(device)
+            rate = schedule.rate(progress.step)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            # Seeding every step makes drop-out a function of the step: nothing random has to be saved to resume exactly.
+            torch.manual_seed(int(np.random.SeedSequence([training.seed, progress.step, rank]).generate_state(1)[0]))
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                logits = model(normalise(batch.images, mean, std), batch.metadata, batch.present)
+            loss = loss_function(logits.float(), batch.targets)
+            accelerator.backward(loss)
+            if training.clip_norm:
+                accelerator.clip_grad_norm_(network.parameters(), training.clip_norm)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            update_average(average, network, training.ema, progress.step)
+            value = accelerator.reduce(loss.detach(), "mean").item()
+            progress = replace(
+                progress,
+                step=progress.step + 1,
+                epoch_step=progress.epoch_step + 1,
+                loss_sum=progress.loss_sum + value,
+            )
+            if not np.isfinite(value):
+                raise NevusError(f"{folder}: the loss became {value} at step {progress.step}. Try a smaller learning rate.")
+            report({"kind": "step", "epoch": progress.epoch, "step": progress.step, "of": schedule.num_steps, "loss": value})
+            if progress.step % training.checkpoint_steps == 0 and progress.epoch_step < steps_per_epoch:
+                checkpoint()
+
+        figures = validate(network, average, examples, validation_rows, recipe.data.size, loss_function)
+        schedule = schedule.after_epoch(figures["loss"])
+        score = -figures["loss"] if training.monitor == "loss" else figures[training.monitor]
+        improved = progress.best is None or score > progress.best
+        if improved:
+            progress = replace(progress, best=score, best_epoch=progress.epoch)
+            if accelerator.is_main_process:
+                with replacing(folder / "best.safetensors") as beside:
+                    save_file({name: tensor.cpu().contiguous() for name, tensor in average.items()}, beside)
+        stale = progress.epoch - progress.best_epoch
+        num_images = (progress.epoch_step - first_step) * training.batch_size
+        log.write(
+            {
+                "kind": "epoch",
+                "epoch": progress.epoch,
+                "step": progress.step,
+                "train_loss": progress.loss_sum / progress.epoch_step,
+                **{f"validation_{name}": value for name, value in figures.items()},
+                "learning_rate": rate,
+                "images_per_second": num_images / (time.monotonic() - epoch_started),
+                "seconds": time.monotonic() - started,
+                "best": improved,
+            }
+        )
+        last = progress.epoch == training.epochs or (0 < training.early_stopping <= stale)
+        progress = replace(progress, epoch=progress.epoch + 1, epoch_step=0, loss_sum=0.0, finished=last)
+        checkpoint()
+
+    return load_file(folder / "best.safetensors")

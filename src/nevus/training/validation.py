@@ -1,0 +1,55 @@
+"""The moving average of the weights, and the figures on the validation rows that choose the epoch."""
+
+import torch
+from torch.func import functional_call
+
+from nevus.metrics.classification import accuracy, balanced_accuracy, confusion_matrix, macro_auc, roc_auc
+from nevus.networks.classifier import LesionClassifier
+from nevus.networks.losses import Loss
+from nevus.training.checkpoint import State
+from nevus.training.loader import Examples, Rows, evaluation_batches, normalise
+
+_BATCH_SIZE = 64
+
+
+@torch.no_grad()
+def update_average(average: State, network: LesionClassifier, decay: float, step: int) -> None:
+    """Move the average towards the weights; young averages move faster, by (1 + step) / (10 + step) at most."""
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point():
+            average[name].lerp_(tensor, weight)
+        else:
+            average[name].copy_(tensor)
+
+
+@torch.no_grad()
+def predict_logits(network: LesionClassifier, weights: State, examples: Examples, rows: Rows, size: int) -> torch.Tensor:
+    """Logits (N, num_classes) on the CPU, float32, of whole images in the order of `rows`."""
+    network.eval()
+    device = next(network.parameters()).device
+    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (network.mean, network.std))
+    logits = []
+    for batch in evaluation_batches(examples, rows, size, _BATCH_SIZE):
+        batch = batch.to(device)
+        inputs = (normalise(batch.images, mean, std), batch.metadata, batch.present)
+        logits.append(functional_call(network, weights, inputs).float().cpu())
+    return torch.cat(logits)
+
+
+def validate(
+    network: LesionClassifier, weights: State, examples: Examples, rows: Rows, size: int, loss: Loss
+) -> dict[str, float]:
+    """Loss, AUC (one-vs-rest macro beyond two classes), balanced accuracy and accuracy at the largest probability."""
+    logits = predict_logits(network, weights, examples, rows, size)
+    targets = examples.targets[rows]
+    probabilities = torch.softmax(logits.double(), dim=1).numpy()
+    decisions = probabilities.argmax(axis=1)
+    binary = network.num_classes == 2
+    confusion = confusion_matrix(targets, decisions, network.num_classes)
+    return {
+        "loss": float(loss(logits, torch.from_numpy(targets))),
+        "auc": float(roc_auc(targets == 1, probabilities[:, 1]) if binary else macro_auc(targets, probabilities)),
+        "balanced_accuracy": float(balanced_accuracy(confusion)),
+        "accuracy": float(accuracy(confusion)),
+    }

@@ -1,0 +1,83 @@
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from nevus.data.images import read_image, shrink
+from nevus.data.pack import cache_folder, pack_images
+from nevus.errors import DataError
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[Path]:
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f"{number}.png" for number in range(5)]
+    for number, path in enumerate(paths):
+        cv2.imwrite(str(path), rng.integers(0, 256, (40 + 7 * number, 60, 3), dtype=np.uint8))
+    return paths
+
+
+def test_a_pack_holds_what_reading_and_shrinking_gives(images: list[Path], tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    pack = pack_images(images, 32, tmp_path / "packs", lambda done, of: calls.append((done, of)))
+    assert len(pack) == 5
+    assert calls[-1] == (5, 5)
+    for number, path in enumerate(images):
+        assert (pack.image(number) == shrink(read_image(path), 32)).all()
+
+
+def test_a_second_opening_decodes_nothing(images: list[Path], tmp_path: Path) -> None:
+    first = pack_images(images, 32, tmp_path / "packs")
+    calls: list[tuple[int, int]] = []
+    assert pack_images(images, 32, tmp_path / "packs", lambda done, of: calls.append((done, of))).path == first.path
+    assert not calls
+
+
+def test_other_images_another_order_or_another_side_are_another_pack(images: list[Path], tmp_path: Path) -> None:
+    paths = {pack_images(images, side, tmp_path / "packs").path for side in (32, 24)}
+    paths.add(pack_images(images[::-1], 32, tmp_path / "packs").path)
+    cv2.imwrite(str(images[0]), np.zeros((50, 50, 3), np.uint8))
+    os.utime(images[0], ns=(1, 1))
+    paths.add(pack_images(images, 32, tmp_path / "packs").path)
+    assert len(paths) == 4
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "magic", "empty", "index"])
+def test_a_damaged_pack_is_made_anew(images: list[Path], tmp_path: Path, damage: str) -> None:
+    path = pack_images(images, 32, tmp_path / "packs").path
+    whole = path.read_bytes()
+    broken = {
+        "cut": whole[: len(whole) // 2],
+        "bit": bytes([whole[0] ^ 1]) + whole[1:],
+        "magic": whole[:-2],
+        "empty": b"",
+        "index": whole.replace(b'"shapes"', b'"shapos'),
+    }[damage]
+    path.write_bytes(broken)
+    pack = pack_images(images, 32, tmp_path / "packs")
+    assert path.read_bytes() == whole
+    assert (pack.image(4) == shrink(read_image(images[4]), 32)).all()
+
+
+def test_all_bad_images_are_named_and_no_pack_is_left(images: list[Path], tmp_path: Path) -> None:
+    images[1].write_bytes(b"")
+    images[3].write_bytes(images[2].read_bytes()[:300])
+    with pytest.raises(DataError, match=r"(?s)2 of 5 images cannot be read.*1\.png: the file is empty.*3\.png: the image is"):
+        pack_images(images, 32, tmp_path / "packs")
+    assert list((tmp_path / "packs").iterdir()) == []
+
+
+def test_missing_images_are_named(images: list[Path], tmp_path: Path) -> None:
+    images[0].unlink()
+    with pytest.raises(DataError, match=r"(?s)1 images are missing.*0\.png"):
+        pack_images(images, 32, tmp_path / "packs")
+
+
+def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEVUS_CACHE", "/elsewhere")
+    assert cache_folder() == Path("/elsewhere")
+    monkeypatch.delenv("NEVUS_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert cache_folder() == Path("/cache/nevus")

@@ -1,8 +1,32 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
+# One thread a test process: two processes with two threads each take longer than two with one.
+FAST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not browser and not gpu"
+
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast test-slow check bench soak
+.PHONY: demo test test-slow check bench soak
+
+demo: .venv/installed
+	$(BIN)/nevus demo --out demo
+
+test: check
+	$(FAST) --cov=nevus --cov-branch --cov-report=term --cov-fail-under=85
+
+test-slow: .venv/installed
+	$(BIN)/python -m pytest -m "(slow or browser) and not gpu" --durations=10
+
+check: .venv/installed
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/installed
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+soak: .venv/installed
+	for script in benchmarks/soak_*.py; do $(BIN)/python $$script || exit 1; done
 
 # One pip command with torch's cap in it: a later, uncapped one would upgrade torch to a CUDA build of several gigabytes.
 .venv/installed: pyproject.toml

@@ -7,6 +7,7 @@ is imported before a verb needs it.
 import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,7 +132,7 @@ def cross_validate(
     _need_torch()
     from nevus.evaluation.cross_validate import cross_validate as run
     from nevus.evaluation.evaluate import evaluation_table
-    from nevus.reports.report import write_report
+    from nevus.reports.page import write_report
 
     document = run(chosen, rows, out, only=only, folds=folds)
     page = write_report([out], out / "report.html")
@@ -174,7 +175,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="the page to write; report.html in the first folder by default")] = None,
 ) -> None:
     """Write one self-contained HTML page about one run, or comparing several."""
-    from nevus.reports.report import write_report
+    from nevus.reports.page import write_report
 
     typer.echo(write_report(runs, out or runs[0] / "report.html"))
 
@@ -191,12 +192,13 @@ def predict(
     """Probabilities and a decision for each image, with any subset of the metadata or none."""
     from dataclasses import asdict
 
+    from nevus.data import taxonomy
     from nevus.data.images import find_images
-    from nevus.data.taxonomy import patient_metadata
     from nevus.predictor import Predictor
 
+    known = {"age_years": age, "sex": _understood("--sex", sex, taxonomy.sex), "site": _understood("--site", site, taxonomy.site)}
     paths = find_images(images)
-    metadata = {name: [value] * len(paths) for name, value in patient_metadata(age, sex, site).items()}
+    metadata = {name: [value] * len(paths) for name, value in known.items()}
     predictor = Predictor(bundle)
     answers = predictor.predict(paths, metadata)
     if as_json:
@@ -252,6 +254,17 @@ def _checked(build: Any) -> Any:
         return build()
     except ValidationError as error:
         raise DataError("; ".join(f"--{p['loc'][0]}: {p['msg']}, not {p['input']!r}" for p in error.errors())) from error
+
+
+def _understood(option: str, text: str | None, mapping: Callable[[str], str | None]) -> str:
+    """A word of the taxonomy, or an error: a site that was given and silently ignored would be worse than none."""
+    word = mapping(text or "")
+    if word is None:
+        from nevus.data.taxonomy import SEXES, SITES
+
+        known = ", ".join(SEXES if option == "--sex" else SITES)
+        raise DataError(f"{option} {text!r}: expected one of {known}, or a common name for one.")
+    return word
 
 
 def _describe(answer: "Answer") -> str:

@@ -11,7 +11,7 @@ from nevus.data.phantom import write_phantoms
 from nevus.data.splits import label
 from nevus.evaluation.cross_validate import cross_validate
 from nevus.recipe import Recipe
-from nevus.reports.report import write_report
+from nevus.reports.page import write_report
 
 NUM_LESIONS = 320
 # Each system under the strict protocol and under the one of its own paper.

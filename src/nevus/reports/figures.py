@@ -11,9 +11,10 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from nevus.reports.svg import INK, style
+from nevus.reports.svg import INK, SETTINGS
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -31,6 +32,7 @@ class Axis:
     high: float | None = None
 
 
+WIDTH, HEIGHT = 4.0, 3.7  # inches
 SHARE = (0.0, 1.0)
 FALSE_POSITIVES = Axis("1 − specificity (share of negatives flagged)", *SHARE)
 SENSITIVITY = Axis("Sensitivity (share of positives flagged)", *SHARE)
@@ -59,7 +61,10 @@ def curves(
         for index, (x, y) in enumerate(points):
             label = "operating point" if index == 0 else None
             panel.plot(x, y, "o", color=VERMILION, markersize=8, markeredgecolor="white", label=label)
-        _legend(panel, beneath=len(named) > 3)
+        if len(named) > 3:
+            _legend_beneath(figure, panel)
+        else:
+            panel.legend(loc="best")
     return figure
 
 
@@ -71,8 +76,9 @@ def learning(title: str, value_axis: Axis, series: Mapping[str, Sequence[Curve]]
                 panel.plot(epochs, values, color=colour, alpha=0.35, linewidth=0.8)
             marker = "o" if max((len(epochs) for epochs, _ in folds), default=0) == 1 else ""
             panel.plot(*_mean(folds), color=colour, label=name, marker=marker, markersize=4)
-        panel.xaxis.get_major_locator().set_params(integer=True)
-        _legend(panel)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(series) > 1:
+            panel.legend(loc="best")
     return figure
 
 
@@ -83,31 +89,30 @@ def reliability(title: str, confidence: NDArray[np.float64], observed: NDArray[n
         panel.plot(diagonal, diagonal, color=INK, alpha=0.45, linewidth=0.9, linestyle=":", label="perfectly calibrated")
         panel.vlines(confidence, confidence, observed, color=VERMILION, alpha=0.6, linewidth=1.2)
         panel.plot(confidence, observed, "-o", color=BLUE, markersize=4.5, label="a bin of images")
-        _legend(panel)
+        panel.legend(loc="best")
     return figure
 
 
 @contextmanager
 def _panel(title: str, x: Axis, y: Axis) -> Iterator[tuple[Figure, Axes]]:
-    with matplotlib.rc_context(style()):
-        figure = Figure(figsize=(4.0, 3.7))
-        panel = figure.add_subplot()
+    with matplotlib.rc_context(SETTINGS):
+        # Fixed margins, so that panels beside each other line up; a layout engine would also take as long as the drawing.
+        figure = Figure(figsize=(WIDTH, HEIGHT))
+        panel = figure.add_axes((0.15, 0.13, 0.83, 0.79))
         panel.set(title=title, xlabel=x.label, ylabel=y.label)
         yield figure, panel
         for axis, set_limits in ((x, panel.set_xlim), (y, panel.set_ylim)):
             if axis.low is not None and axis.high is not None:
                 margin = 0.02 * (axis.high - axis.low)
                 set_limits(axis.low - margin, axis.high + margin)
-        # Laid out here, while the settings above hold; saving would lay it out under the defaults.
-        figure.draw_without_rendering()
 
 
-def _legend(panel: Axes, *, beneath: bool = False) -> None:
-    if beneath:
-        panel.figure.set_size_inches(4.0, 4.6)
-        panel.figure.legend(loc="outside lower center", ncols=2, handlelength=2.4)
-    elif panel.get_legend_handles_labels()[0]:
-        panel.legend(loc="best")
+def _legend_beneath(figure: Figure, panel: Axes) -> None:
+    lines = -(-len(panel.get_legend_handles_labels()[0]) // 2)
+    taller = HEIGHT + 0.19 * lines
+    figure.set_size_inches(WIDTH, taller)
+    panel.set_position((0.15, (0.13 * HEIGHT + taller - HEIGHT) / taller, 0.83, 0.79 * HEIGHT / taller))
+    panel.legend(loc="upper left", bbox_to_anchor=(0.0, -0.13), ncols=2, handlelength=2.6, columnspacing=2.5)
 
 
 def _literal(name: str) -> str:

@@ -19,6 +19,7 @@ from nevus.reports.wording import (
 )
 
 KEY_METRICS = ("auc", "macro_auc", "balanced_accuracy", "sensitivity", "specificity", "accuracy")
+_SHOWN = {"malignant": "a malignant lesion", "mel": "a melanoma"}
 
 
 def headline(run: Run) -> Html:
@@ -31,7 +32,7 @@ def headline(run: Run) -> Html:
             protocol,
             _key_figures(document),
             listing(_plain_words(document), class_="plain"),
-            element("p", _operating_point(document), class_="note"),
+            element("p", "Brackets hold 95% intervals. ", _operating_point(document), class_="note"),
             listing([*document["notes"], *run.missing], class_="notes"),
         ]
     )
@@ -56,10 +57,9 @@ def _material(run: Run) -> str:
     tested = run.images[run.images["image_id"].isin(run.predictions.test["image_id"])]
     parts = [count(document["num_images"], "image")]
     for column, noun in (("lesion_id", "lesion"), ("patient_id", "patient")):
-        known = tested[column][tested[column] != ""] if column in tested else []
-        if len(known):
-            share = "" if len(known) == len(tested) else f" (known for {len(known):,})"
-            parts.append(count(len(set(known)), noun) + share)
+        known = {name for name in tested[column] if name} if column in tested else set()
+        if known:
+            parts.append(count(len(known), noun))
     num_training = int((run.images["fold"] == -1).sum())
     trained = f" A further {count(num_training, 'image')} only trained." if num_training else ""
     folds = count(len(document["per_fold"]), "fold")
@@ -70,24 +70,26 @@ def _key_figures(document: dict[str, Any]) -> Html:
     figures = {name: document["metrics"][name] for name in KEY_METRICS if name in document["metrics"]}
     entries = []
     for name, figure in figures.items():
-        folds = [element("dd", "folds ", over_folds(figure), class_="small")] if figure.get("fold_mean") is not None else []
-        value = element("dd", number(figure["value"], figure.get("reason") or ""), class_="value")
-        entries.append(element("div", element("dt", metric(name)), value, element("dd", interval(figure), class_="small"), *folds))
+        parts = [element("dt", metric(name)), element("dd", number(figure["value"], figure.get("reason") or ""), class_="value")]
+        parts.append(element("dd", interval(figure), class_="small"))
+        if figure.get("fold_mean") is not None:
+            parts.append(element("dd", "mean of folds ", over_folds(figure), class_="small"))
+        entries.append(element("div", *parts))
     return element("dl", *entries, class_="key")
 
 
 def _plain_words(document: dict[str, Any]) -> list[str]:
-    metrics, positive = document["metrics"], document["positive"]
-    sentences = []
+    metrics, sentences = document["metrics"], []
+    shown = _SHOWN.get(document["positive"], class_name(document["positive"] or ""))
     if _defined(metrics, "sensitivity"):
         flagged = in_hundred(metrics["sensitivity"])
-        sentences.append(f"Of 100 images of {_kind(positive)}, it flags {flagged} and misses the rest.")
+        sentences.append(f"Of 100 images that show {shown}, it flags {flagged} and misses the rest.")
     if _defined(metrics, "specificity"):
-        sentences.append(f"Of 100 images of anything else, it leaves {in_hundred(metrics['specificity'])} unflagged.")
+        sentences.append(f"Of 100 images that show anything else, it leaves {in_hundred(metrics['specificity'])} unflagged.")
     if _defined(metrics, "precision"):
+        right, share = in_hundred(metrics["precision"]), of_hundred(_prevalence(document))
         sentences.append(
-            f"Of 100 images it flags here, {in_hundred(metrics['precision'])} are {_kind(positive)}; where {_kind(positive)} is "
-            f"rarer than in these data ({of_hundred(_prevalence(document))} in 100), fewer are."
+            f"Of 100 images it flags here, {right} show {shown}; fewer do where that is rarer than here ({share} in 100)."
         )
     if len(document["classes"]) > 2 and _defined(metrics, "accuracy") and _defined(metrics, "balanced_accuracy"):
         sentences.append(
@@ -95,9 +97,9 @@ def _plain_words(document: dict[str, Any]) -> list[str]:
             f"{in_hundred(metrics['balanced_accuracy'])} of 100 when every diagnosis counts alike."
         )
     if _defined(metrics, "auc"):
-        ranks = in_hundred(metrics["auc"])
-        sentences.append(f"Shown one image of {_kind(positive)} and one of anything else, it ranks them rightly {ranks} times in 100.")
-    return [*sentences, "In brackets: 95% intervals."] if sentences else []
+        ranks = f"it ranks them rightly {in_hundred(metrics['auc'])} times in 100."
+        sentences.append(f"Given an image that shows {shown} and one that does not, {ranks}")
+    return sentences
 
 
 def _operating_point(document: dict[str, Any]) -> str:
@@ -110,7 +112,8 @@ def _operating_point(document: dict[str, Any]) -> str:
         point["chosen_on"], "given beforehand"
     )
     flagged = class_name(document["positive"]) if document["positive"] else "the positive class"
-    return f"Operating point: an image is flagged when its probability of {flagged} reaches {spread} (rule {point['rule']}, {chosen})."
+    reached = f"an image is flagged when its probability of {flagged} reaches {spread}"
+    return f"Operating point: {reached} (rule {point['rule']}, {chosen})."
 
 
 def _prevalence(document: dict[str, Any]) -> float:
@@ -118,10 +121,6 @@ def _prevalence(document: dict[str, Any]) -> float:
     confusion = document["confusion"]
     row = confusion["matrix"][confusion["classes"].index(document["positive"])]
     return float(sum(row) / document["num_images"])
-
-
-def _kind(positive: str) -> str:
-    return "malignant lesions" if positive == "malignant" else class_name(positive)
 
 
 def _defined(metrics: dict[str, Any], name: str) -> bool:

@@ -9,7 +9,7 @@ from nevus.reports.run import Run
 from nevus.reports.wording import class_name, count
 
 AGES = (0, 20, 40, 60, 80, np.inf)
-AGE_NAMES = ("under 20", "20 to 39", "40 to 59", "60 to 79", "80 and over")
+AGE_NAMES = ("under 20", "20 to 39", "40 to 59", "60 to 79", "80 or more")
 NOT_KNOWN = "not known"
 
 
@@ -21,7 +21,7 @@ def material(run: Run, pictures_in: str = "") -> Html:
     images, classes = run.images, run.evaluation["classes"]
     counts = images["target"].value_counts().reindex(classes, fill_value=0)
     rows = [
-        (element("span", name, title=class_name(name)), class_name(name), f"{counts[name]:,}", *_share(counts[name], len(images)))
+        (name, class_name(name), f"{counts[name]:,}", _percent(counts[name], len(images)), _bar(counts[name], counts.max()))
         for name in classes
     ]
     by_class = table("Images by class", ("Class", "Meaning", "Images", "Share", ""), rows, kind="numbers classes")
@@ -37,7 +37,8 @@ def folds(run: Run) -> Html:
         counts = part["target"].value_counts().reindex(classes, fill_value=0)
         name = "only trains" if fold == -1 else str(fold)
         rows.append((name, f"{len(part):,}", groups, *(f"{number:,}" for number in counts)))
-    return join([element("p", leak(images), class_="finding"), table("Images by fold", ("Fold", "Images", "Groups", *classes), rows)])
+    by_fold = table("Images by fold", ("Fold", "Images", "Groups", *classes), rows)
+    return join([element("p", leak(images), class_="finding"), by_fold])
 
 
 def leak(images: pd.DataFrame) -> str:
@@ -52,8 +53,8 @@ def leak(images: pd.DataFrame) -> str:
     siblings = int((crossing & tested).sum())
     return (
         f"Checked now: {count(int((num_folds > 1).sum()), 'group')} of {len(num_folds):,} lie in two or more folds. "
-        f"{siblings:,} of {count(int(tested.sum()), 'test image')} ({100 * siblings / tested.sum():.0f}%) have a sibling, a photograph "
-        "of the same patient or lesion, outside their fold, where their network trains: those it may recognise, not diagnose."
+        f"{siblings:,} of {count(int(tested.sum()), 'test image')} ({100 * siblings / tested.sum():.0f}%) have a sibling, a "
+        "photograph of the same patient or lesion, outside their fold, where their network trains: these it may recognise."
     )
 
 
@@ -68,16 +69,18 @@ def _people(run: Run) -> Html:
             parts[title] = images[column].fillna("").replace("", NOT_KNOWN)
     if not parts:
         return element("p", "Age, sex and site of these images are not known.", class_="note")
-    header = ("Images", "Share", "", *([f"of which {positive}"] if positive else []))
+    header = ("Images", "Share", "", *([positive] if positive else []))
     tables = []
     for title, values in parts.items():
         order = AGE_NAMES if title == "Age in years" else [name for name in values.value_counts().index if name != NOT_KNOWN]
+        counts = values.value_counts()
         rows = []
         for name in (*order, NOT_KNOWN):
-            here = values == name
-            share = [_percent((images["target"][here] == positive).sum(), here.sum())] if positive else []
-            rows.append((name, f"{here.sum():,}", *_share(here.sum(), len(images)), *share))
-        tables.append(table(f"Images by {title[0].lower()}{title[1:]}", (title, *header), rows))
+            count_here = counts.get(name, 0)
+            positives = [_percent(int((images["target"][values == name] == positive).sum()), count_here)] if positive else []
+            rows.append((name, f"{count_here:,}", _percent(count_here, len(images)), _bar(count_here, counts.max()), *positives))
+        among = f", and the share of {positive} among them" if positive else ""
+        tables.append(table(f"Images by {title[0].lower()}{title[1:]}{among}", (title, *header), rows))
     return element("div", *tables, class_="columns")
 
 
@@ -85,8 +88,8 @@ def _sources(images: pd.DataFrame) -> Html:
     if not {"dataset", "attribution", "license"} <= set(images):
         return Html()
     rows = [
-        (dataset or NOT_KNOWN, attribution or NOT_KNOWN, licence or NOT_KNOWN, f"{len(part):,}")
-        for (dataset, attribution, licence), part in images.groupby(["dataset", "attribution", "license"])
+        (*(str(name) or NOT_KNOWN for name in source), f"{len(part):,}")
+        for source, part in images.groupby(["dataset", "attribution", "license"])
     ]
     shown = table("Sources and licences", ("Data set", "Attribution", "Licence", "Images"), rows[:10], kind="words")
     if len(rows) <= 10:
@@ -112,11 +115,11 @@ def _examples(run: Run, pictures_in: str) -> Html:
         title = element("p", element("strong", name), " ", class_name(name) if class_name(name) != name else "")
         rows.append(element("div", title, element("div", *pictures, class_="pictures"), class_="row"))
     note = element("p", "Four photographs a class, drawn at random, not chosen.", class_="note")
-    return join([element("h4", "Example photographs"), note, *rows])
+    return join([element("h4", "Example photographs"), note, element("div", *rows, class_="rows")])
 
 
-def _share(part: int, whole: int) -> tuple[str, Html]:
-    return _percent(part, whole), element("td", bar(part / whole), class_="bars")
+def _bar(part: int, largest: int) -> Html:
+    return element("td", bar(part / largest), class_="bars")
 
 
 def _percent(part: int, whole: int) -> str:

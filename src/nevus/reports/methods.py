@@ -21,6 +21,7 @@ _TITLES = {
     "seconds": "Time taken",
     "date": "Date",
 }
+_UNITS = (("hours", 3600), ("minutes", 60))
 
 
 def methods(run: Run) -> Html:
@@ -30,7 +31,8 @@ def methods(run: Run) -> Html:
         (metric(name), METRICS.get(name, ("", "–"))[1], figure.get("method") or figure.get("reason") or "–")
         for name, figure in figures.items()
     ]
-    definitions = table("What each figure is and how its interval was made", ("Figure", "Definition", "Method"), rows, kind="words")
+    header = ("Figure", "Definition", "Method")
+    definitions = table("What each figure is and how its interval was made", header, rows, kind="words")
     return join([element("p", _intervals(run)), folded("Definitions and methods, figure by figure", definitions), _record(run)])
 
 
@@ -53,8 +55,8 @@ def _intervals(run: Run) -> str:
     methods = sorted({figure["method"] for figure in run.evaluation["metrics"].values() if figure.get("method")})
     made = f" Intervals: {'; '.join(methods)}." if methods else " No intervals were made."
     return (
-        "Figures are computed once over all out-of-fold answers together; the mean and standard deviation over folds stand beside them "
-        "because papers print those, but a standard deviation over folds is not an interval." + made
+        "Figures are computed once over all out-of-fold answers together; the mean and standard deviation over folds stand "
+        "beside them because papers print those, but a standard deviation over folds is not an interval." + made
     )
 
 
@@ -73,7 +75,8 @@ def _record(run: Run) -> Html:
 
 def _recorded(name: str, value: Any) -> str:
     if name == "seconds":
-        return f"{value / 3600:.1f} hours" if value >= 3600 else f"{value / 60:.1f} minutes" if value >= 60 else f"{value:.1f} seconds"
+        unit, length = next(((unit, length) for unit, length in _UNITS if value >= length), ("seconds", 1))
+        return f"{value / length:.1f} {unit}"
     if name in ("command", "commit", "manifest") or name.endswith("sha256"):
         return element("code", str(value))
     return ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else str(value)

@@ -1,5 +1,8 @@
 """The worst mistakes as pictures: first the positives that were missed, then the other confident errors."""
 
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -23,7 +26,8 @@ def mistakes(run: Run) -> Html:
     parts = []
     if document["positive"] is not None:
         num_positive = int((answers["target"] == document["positive"]).sum())
-        title = f"Missed {class_name(document['positive'])}: {int(missed.sum()):,} of {count(num_positive, 'image')}"
+        how = " (another diagnosis was more probable)" if len(document["classes"]) > 2 else ""
+        title = f"Missed {class_name(document['positive'])}{how}: {int(missed.sum()):,} of {count(num_positive, 'image')}"
         parts.append(_gallery(run, title, wrong[missed]))
     others = f"{'Other w' if parts else 'W'}rong answers: {int((~missed).sum()):,} of {count(len(answers), 'image')}"
     parts.append(_gallery(run, others, wrong[~missed]))
@@ -35,7 +39,7 @@ def _answers(run: Run) -> pd.DataFrame:
     document, tested = run.evaluation, run.predictions.test
     probabilities, classes = run.predictions.probabilities(tested), np.array(document["classes"])
     known = [column for column in run.images if column not in tested]
-    answers = tested.merge(run.images[["image_id", *known]], on="image_id", how="left", validate="one_to_one")
+    answers: pd.DataFrame = tested.merge(run.images[["image_id", *known]], on="image_id", how="left", validate="one_to_one")
     if len(classes) > 2:
         chosen = probabilities.argmax(axis=1)
         answers["certainty"] = probabilities.max(axis=1)
@@ -45,7 +49,8 @@ def _answers(run: Run) -> pd.DataFrame:
         above = probabilities[:, positive] - thresholds
         chosen = np.where(above >= 0, positive, 1 - positive)
         # A threshold of 0.05 leaves little room below it: distance counts as a share of the room there is.
-        answers["certainty"] = np.where(above >= 0, above / np.maximum(1 - thresholds, 1e-9), -above / np.maximum(thresholds, 1e-9))
+        room = np.where(above >= 0, 1 - thresholds, thresholds)
+        answers["certainty"] = np.abs(above) / np.maximum(room, 1e-9)
     answers["decision"] = classes[chosen]
     answers["probability"] = probabilities[np.arange(len(chosen)), chosen]
     return answers
@@ -69,9 +74,9 @@ def _gallery(run: Run, title: str, wrong: pd.DataFrame) -> Html:
     return join([heading, element("div", *pictures, class_="pictures large")])
 
 
-def _metadata(row: dict[str, object]) -> str:
+def _metadata(row: dict[Hashable, Any]) -> str:
     """`63 years, male, torso`, each as far as it is known."""
     age = row.get("age_years")
-    years = f"{float(str(age)):g} years" if pd.notna(age) and age != "" else "age not known"
+    years = f"{float(age):g} years" if pd.notna(age) and age != "" else "age not known"
     rest = (str(row[name]) if row.get(name) and pd.notna(row[name]) else f"{name} not known" for name in ("sex", "site"))
     return ", ".join([years, *rest])

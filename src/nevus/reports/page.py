@@ -40,7 +40,7 @@ def write_report(runs: Sequence[Path], out: Path, title: str | None = None) -> P
     out
         The HTML file to write, or a folder to write `report.html` into.
     title
-        The page's title; by default the run's, or how many runs it holds.
+        The page's title, "Evaluation report" by default.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def write_report(runs: Sequence[Path], out: Path, title: str | None = None) -> P
         raise DataError("No run to report on. Give at least one run folder.")
     out = out / "report.html" if out.is_dir() else out
     read = adjacent([Run.read(folder, f"run-{index}") for index, folder in enumerate(runs, start=1)])
-    disk.write(out, page(read, title or (read[0].title if len(read) == 1 else f"{len(read)} runs side by side")))
+    disk.write(out, page(read, title or "Evaluation report"))
     return out
 
 
@@ -71,13 +71,13 @@ def page(runs: Sequence[Run], title: str) -> str:
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
-        element("title", title),
+        element("title", f"{title}: {', '.join(run.title for run in runs)}"),
         element("style", Html(files("nevus.reports").joinpath("page.css").read_text(encoding="utf-8"))),
     ]
     notice = element("p", element("strong", "Not for diagnosis."), NOTICE, class_="notice", role="note")
     body = [
         element("a", "Skip to the figures", href="#main", class_="skip"),
-        element("header", element("p", "nevus evaluation report", class_="kicker"), element("h1", title), notice),
+        element("header", element("p", "nevus", class_="kicker"), element("h1", title), notice),
         _contents(runs),
         element("main", *parts, id="main", tabindex="-1"),
     ]

@@ -11,7 +11,8 @@ def all_figures(run: Run) -> Html:
     """Every metric with its interval and its mean over folds, and each fold's own."""
     document = run.evaluation
     rows = [
-        (metric(name), with_interval(figure), over_folds(figure), f"{figure['n']:,}") for name, figure in document["metrics"].items()
+        (metric(name), with_interval(figure), over_folds(figure), f"{figure['n']:,}")
+        for name, figure in document["metrics"].items()
     ]
     header = ("Figure", "Value [95% interval]", "Mean ± SD over folds", "Images")
     shown = table("All figures, out of fold", header, rows)
@@ -31,7 +32,8 @@ def confusion(run: Run) -> Html:
         cells = [_shaded(number, total, diagonal=truth == decision) for decision, number in zip(classes, counts, strict=True)]
         rows.append((truth, *cells, f"{total:,}"))
     header = ("Truth ↓  decision →", *classes, "Images")
-    return table("Confusion matrix: a row a true class, a column a decision, percentages of the row", header, rows, kind="confusion")
+    caption = "Confusion matrix: a row a true class, a column a decision, percentages of the row"
+    return table(caption, header, rows, kind="confusion")
 
 
 def by_class(run: Run) -> Html:
@@ -40,17 +42,28 @@ def by_class(run: Run) -> Html:
     if not per_class:
         return Html()
     names = list(next(iter(per_class.values())))
+    num_images = run.predictions.test["target"].value_counts()
     rows = [
         (
             element("span", name, title=class_name(name)),
             *(with_interval(figures[figure]) for figure in names),
-            f"{max(figure['n'] for figure in figures.values()):,}",
+            f"{num_images.get(name, 0):,}",
         )
         for name, figures in per_class.items()
     ]
-    header = ("Class", *(_heading(name) for name in names), "Images")
+    header = ("Class", *(_heading(name) for name in names), "Images of the class")
     undefined = {f"{name} of {cls}": figure for cls, figures in per_class.items() for name, figure in figures.items()}
-    return join([table("By class, one against the rest, with 95% intervals", header, rows), reasons(undefined)])
+    shown = table("By class, one against the rest, with 95% intervals", header, rows)
+    return join([element("p", _deciding(run), class_="note"), shown, reasons(undefined)])
+
+
+def _deciding(run: Run) -> str:
+    """Which decision the tables count: with more than two classes it is not the flag of the operating point."""
+    if len(run.evaluation["classes"]) == 2:
+        return "The decisions are those of the operating point; AUC needs none."
+    positive = run.evaluation["positive"]
+    flagging = f"; sensitivity and specificity elsewhere are those of flagging {class_name(positive)} at the operating point"
+    return f"Here the decision is the most probable class{flagging if positive else ''}."
 
 
 def _by_fold(document: dict[str, Any]) -> Html:

@@ -11,6 +11,8 @@ from nevus.data.manifest import Manifest
 from nevus.errors import DataError
 from nevus.evaluation.predictions import Predictions
 
+EPOCH_COLUMNS = ["epoch", "train_loss", "validation_loss", "validation_auc", "validation_balanced_accuracy"]
+
 
 @dataclass(frozen=True)
 class Run:
@@ -71,12 +73,12 @@ class Run:
         manifest, problem = _manifest(evaluation["provenance"])
         missing = [problem] if problem else []
         if not (folder / "folds.csv").exists():
-            missing.append("The run has no folds.csv: folds are those of its predictions, and images that only train are not known.")
+            missing.append("The run has no folds.csv: folds are those of its predictions; images that only train are not known.")
         epochs = {number: _epochs(path) for number, path in _logs(folder)}
         if not epochs:
             missing.append("The run has no training log (fold-K/log.jsonl), so there are no learning curves.")
         images = _images(folder, predictions, manifest)
-        return cls(folder, anchor, evaluation, predictions, images, manifest and manifest.root, epochs, tuple(missing))
+        return cls(folder, anchor, evaluation, predictions, images, manifest.root if manifest else None, epochs, tuple(missing))
 
 
 def _json(path: Path, remedy: str) -> dict[str, Any]:
@@ -115,7 +117,8 @@ def _images(folder: Path, predictions: Predictions, manifest: Manifest | None) -
         known = manifest.frame.copy()
         malignant = known["target"].map({0: "benign", 1: "malignant"})
         known["target"] = malignant if set(predictions.classes) == {"benign", "malignant"} else known["diagnosis"]
-    return folds.merge(known, on="image_id", how="inner", validate="one_to_one")
+    images: pd.DataFrame = folds.merge(known, on="image_id", how="inner", validate="one_to_one")
+    return images
 
 
 def _logs(folder: Path) -> list[tuple[int, Path]]:
@@ -132,6 +135,3 @@ def _epochs(path: Path) -> pd.DataFrame:
             break  # a kill cut this line; the run rewinds to it when it resumes
     epochs = pd.DataFrame([event for event in events if event["kind"] == "epoch"], columns=EPOCH_COLUMNS)
     return epochs.drop_duplicates("epoch", keep="last").astype(float)
-
-
-EPOCH_COLUMNS = ["epoch", "train_loss", "validation_loss", "validation_auc", "validation_balanced_accuracy"]

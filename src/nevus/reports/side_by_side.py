@@ -6,37 +6,35 @@ from collections.abc import Sequence
 
 from nevus.reports.markup import Html, element, join, listing, table
 from nevus.reports.run import Run
-from nevus.reports.wording import badge, metric, over_folds, reasons, with_interval
+from nevus.reports.wording import Figure, badge, interval, metric, number, over_folds, reasons
 
-COLUMNS = ("auc", "macro_auc", "balanced_accuracy", "sensitivity", "specificity", "accuracy", "macro_f1", "ece")
+COLUMNS = ("auc", "macro_auc", "balanced_accuracy", "sensitivity", "specificity", "accuracy", "ece")
+GAPS = {"auc": "AUC", "macro_auc": "macro AUC", "balanced_accuracy": "balanced accuracy"}
 
 
 def side_by_side(runs: Sequence[Run]) -> Html:
     """One row a run, the same recipe's protocols adjacent, with the gap between them as a sentence."""
     ordered = adjacent(runs)
-    present = [name for name in COLUMNS if any(name in run.evaluation["metrics"] for run in ordered)]
+    present = [name for name in COLUMNS if any(name in _figures(run) for run in ordered)]
     rows = [
         (
             element("a", run.name, href=f"#{run.anchor}"),
             element("td", run.protocol, " ", badge(run.evaluation["optimistic"]), class_="words"),
             f"{run.evaluation['num_images']:,}",
-            *(_figure(run, name) for name in present),
+            *(_cell(_figures(run).get(name)) for name in present),
         )
         for run in ordered
     ]
-    undefined = {
-        f"{metric(name)} of {run.title}": figure
-        for run in ordered
-        for name, figure in run.evaluation["metrics"].items()
-        if name in present
-    }
+    undefined = [
+        reasons({name: figure for name, figure in _figures(run).items() if name in present}, f"{run.title}: ") for run in ordered
+    ]
     shown = table(
-        "Runs side by side: value [95% interval], below it mean ± standard deviation over folds",
+        "Runs side by side: value, [95% interval], mean ± standard deviation over folds",
         ("Recipe", "Protocol", "Images", *map(metric, present)),
         rows,
         kind="numbers runs",
     )
-    return join([listing(gaps(ordered), class_="finding"), shown, reasons(undefined)])
+    return join([listing(gaps(ordered), class_="finding"), shown, *undefined])
 
 
 def adjacent(runs: Sequence[Run]) -> list[Run]:
@@ -53,14 +51,14 @@ def gaps(runs: Sequence[Run]) -> list[str]:
         if pair != (False, True) or _experiment(honest) != _experiment(flattering):
             continue
         parts = []
-        for name in ("auc", "macro_auc", "balanced_accuracy"):
-            ours, theirs = (run.evaluation["metrics"].get(name, {}).get("value") for run in (honest, flattering))
+        for name, words in GAPS.items():
+            ours, theirs = (_figures(run).get(name, {}).get("value") for run in (honest, flattering))
             if ours is not None and theirs is not None:
-                parts.append(f"{metric(name)} {theirs:.3f} instead of {ours:.3f} ({theirs - ours:+.3f})")
+                parts.append(f"{words} {theirs:.3f} against {ours:.3f} (a gap of {theirs - ours:+.3f})")
         if parts:
             sentences.append(
-                f"{flattering.name}: the same recipe on the same data reads {'; '.join(parts)} under {flattering.protocol} instead of "
-                f"{honest.protocol}. The difference is the protocol’s, not the method’s."
+                f"{flattering.name} under {flattering.protocol} (optimistic) against {honest.protocol}: {', '.join(parts)}. "
+                "Data, network and training are the same; only the protocol differs."
             )
     return sentences
 
@@ -76,9 +74,14 @@ def _experiment(run: Run) -> str:
     return json.dumps(same, sort_keys=True)
 
 
-def _figure(run: Run, name: str) -> Html:
-    figure = run.evaluation["metrics"].get(name)
+def _figures(run: Run) -> dict[str, Figure]:
+    return dict(run.evaluation["metrics"])
+
+
+def _cell(figure: Figure | None) -> Html:
+    """Value, interval and folds, one under the other; empty where the run has no such figure."""
     if figure is None:
         return element("td", "")
     folds = [element("div", over_folds(figure), class_="small")] if figure.get("fold_sd") is not None else []
-    return element("td", with_interval(figure), *folds)
+    value = element("div", number(figure["value"], figure.get("reason") or ""))
+    return element("td", value, element("div", interval(figure), class_="small"), *folds)

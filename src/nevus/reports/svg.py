@@ -2,16 +2,21 @@
 
 import io
 import re
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
 from nevus.reports.markup import Html, element
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 # Stands for the page's text colour while matplotlib draws; no palette uses it.
 INK = "#010203"
 
-_SETTINGS = {
+# What figures are drawn and saved under.
+SETTINGS: "dict[RcKeyType, Any]" = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
     "axes.grid": True,
@@ -22,7 +27,6 @@ _SETTINGS = {
     "axes.titlelocation": "left",
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
-    "figure.constrained_layout.use": True,
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "grid.alpha": 0.15,
@@ -40,15 +44,11 @@ _SETTINGS = {
 }
 
 
-def style() -> "matplotlib.RcParams":
-    """The settings to draw under, as in `with matplotlib.rc_context(style()): ...`."""
-    return matplotlib.RcParams(_SETTINGS)
-
-
 def inline(figure: Figure, name: str, message: str, caption: str) -> Html:
     """A `<figure>` with its SVG inline. `name` makes its ids unique in the page; `message` says what the picture shows."""
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    # Ticks are made while saving: the settings must hold then too.
+    with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     drawing = Html(_page_svg(buffer.getvalue(), name))
     view = re.search(r'viewBox="([^"]*)"', buffer.getvalue())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from nevus.data.taxonomy import DIAGNOSIS_NAMES
 from nevus.reports.markup import Html, element, join
 
 Figure = Mapping[str, Any]
@@ -21,43 +22,43 @@ METRICS = {
     "macro_precision": ("Macro precision", "mean over classes of TP / (TP + FP)"),
     "sensitivity": ("Sensitivity", "share of the positive class's images that are flagged at the operating point"),
     "specificity": ("Specificity", "share of the other images that are not flagged at the operating point"),
-    "precision": ("Precision", "share of the flagged images that are of the positive class; it falls with the class's prevalence"),
-    "pauc_80": ("Partial AUC above 80% sensitivity", "area between the ROC curve and sensitivity 0.8, from 0 to 0.2, as ISIC 2024"),
-    "ece": ("Calibration error", "debiased expected calibration error over 15 bins of equally many images"),
+    "precision": (
+        "Precision",
+        "share of the flagged images that are of the positive class; it falls with prevalence",
+    ),
+    "pauc_80": (
+        "Partial AUC above 80% sensitivity",
+        "area of the ROC curve above sensitivity 0.8, from 0 to 0.2, as ISIC 2024",
+    ),
+    "ece": (
+        "Calibration error",
+        "root-mean-square gap of probability and frequency over 15 bins of equally many images, debiased",
+    ),
     "brier": ("Brier score", "mean squared distance of the probabilities from the truth; lower is better"),
     "f1_sd": ("SD of F1", "standard deviation of F1 over the classes, as the 2022 paper prints it"),
     "recall_sd": ("SD of recall", "standard deviation of recall over the classes, as the 2022 paper prints it"),
 }
 
-CLASSES = {
-    "akiec": "actinic keratosis or Bowen’s disease",
-    "bcc": "basal cell carcinoma",
-    "benign": "benign lesion",
-    "bkl": "benign keratosis",
-    "df": "dermatofibroma",
-    "malignant": "malignant lesion",
-    "mel": "melanoma",
-    "nv": "naevus",
-    "scc": "squamous cell carcinoma",
-    "vasc": "vascular lesion",
-}
+CLASSES = {**DIAGNOSIS_NAMES, "benign": "benign lesion", "malignant": "malignant lesion"}
 
+_SERVES = "It serves to compare with that paper, not to expect this of new patients."
 PROTOCOLS = {
     "strict": (
-        "All photographs that share a patient, a lesion or a near-duplicate lie in one fold. Thresholds come from validation images "
-        "inside the training folds, and each test fold was looked at once. This estimates what happens with patients never seen before."
+        "All photographs that share a patient, a lesion or a near-duplicate lie in one fold. Thresholds come from validation "
+        "images inside the training folds, and each test fold was looked at once. This estimates what happens with patients "
+        "never seen before."
     ),
     "paper-zoome": (
-        "Optimistic, after the ZooME paper (2021): images were dealt to folds one by one, so photographs of one patient lie in training "
-        "and test, and the threshold was chosen on the test fold. It serves to compare with that paper, not to expect this of new patients."
+        "Optimistic, after the ZooME paper (2021): images were dealt to folds one by one, so photographs of one patient lie in "
+        f"training and test, and the threshold was chosen on the test fold. {_SERVES}"
     ),
     "paper-2022": (
-        "Optimistic, after the soft-attention and metadata paper (2022): one image-level 90/10 split, and checkpoint, schedule and "
-        "stopping were chosen on the test images themselves. It serves to compare with that paper, not to expect this of new patients."
+        "Optimistic, after the soft-attention and metadata paper (2022): one image-level 90/10 split, and checkpoint, schedule "
+        f"and stopping were chosen on the test images themselves. {_SERVES}"
     ),
     "paper-datta": (
-        "Optimistic, after Datta et al. (2021): the test images come only from lesions with a single photograph, where naevi abound, and "
-        "they also chose the checkpoint. It serves to compare with that paper, not to expect this of new patients."
+        "Optimistic, after Datta et al. (2021): the test images come only from lesions with a single photograph, where naevi "
+        f"abound, and they also chose the checkpoint. {_SERVES}"
     ),
 }
 UNKNOWN_PROTOCOL = "How the images were split is not recorded, so it cannot be said whether these figures hold for new patients."
@@ -110,13 +111,13 @@ def over_folds(figure: Figure) -> Html:
     return element("span", number(figure["fold_mean"]), " ± ", number(figure["fold_sd"]), class_="folds")
 
 
-def reasons(figures: Mapping[str, Figure]) -> Html:
-    """A note below a table that says why its dashes are dashes."""
+def reasons(figures: Mapping[str, Figure], where: str = "") -> Html:
+    """A note below a table that says why its dashes are dashes; `where` says which of several it speaks of."""
     undefined: dict[str, list[str]] = {}
     for name, figure in figures.items():
         if figure["value"] is None:
             undefined.setdefault(figure.get("reason") or "undefined here", []).append(metric(name))
-    notes = [f"– {', '.join(names)}: {reason}" for reason, names in undefined.items()]
+    notes = [f"– {where}{', '.join(names)}: {reason}." for reason, names in undefined.items()]
     return join(element("p", note, class_="note") for note in notes)
 
 

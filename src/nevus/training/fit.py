@@ -40,7 +40,7 @@ COLUMNS = ("age_years", "sex", "site")
 
 @dataclass(frozen=True)
 class Run:
-    """What all folds of a run share. `folder` holds `recipe.json`, the identity that a resumed run is compared with."""
+    """What all folds of a run share. `folder` holds `run.json`, the identity that a resumed run is compared with."""
 
     folder: Path
     recipe: Recipe
@@ -67,7 +67,7 @@ def begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[s
     """
     keep_memory()
     selected, classes, targets = manifest.for_task(recipe.data.task)
-    path = folder / "recipe.json"
+    path = folder / "run.json"
     recorded = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     claim = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": manifest.sha256}
     if recorded is not None and {name: recorded.get(name) for name in claim} != claim:
@@ -77,6 +77,7 @@ def begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[s
     say(f"{len(selected)} images, {len(set(selected.frame['group_id']))} groups, classes {', '.join(classes)}")
     pack = pack_images(selected.paths(), pack_side(recipe.data.size))
     precision = recorded["precision"] if recorded else choose_precision(recipe, network)
+    write_json(folder / "recipe.json", claim["recipe"])
     write_json(path, {**claim, "classes": classes, "precision": precision})
     return Run(folder, recipe, selected, classes, targets, pack, precision)
 

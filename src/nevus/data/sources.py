@@ -1,0 +1,284 @@
+"""From a data set as it was published to a manifest."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from nevus.data import taxonomy
+from nevus.data.images import SUFFIXES
+from nevus.data.manifest import COLUMNS, Manifest
+from nevus.data.tables import read_table
+from nevus.errors import DataError, listed
+
+_LOG = logging.getLogger("nevus")
+_HAM = "Tschandl, Rosendahl, Kittler 2018, Sci. Data 5:180161"
+_ISIC_2018 = "Codella et al. 2019, arXiv:1902.03368; Tschandl et al. 2018, Sci. Data 5:180161"
+_ISIC_2019 = "Tschandl et al. 2018; Codella et al. 2017; Combalia et al. 2019, arXiv:1908.02288"
+_ISIC_2020 = "Rotemberg et al. 2021, Sci. Data 8:34, doi 10.34970/2020-ds01"
+_ONE_HOT = ("MEL", "NV", "BCC", "AKIEC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
+# The whole training table of ISIC-2020. Its paper and its table say 584; ZooME says 594.
+_ISIC_2020_ROWS, _ISIC_2020_MALIGNANT = 33_126, 584
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `prepare` was asked: the source's table, a second one that names lesions, and the image files by id."""
+
+    metadata: Path | None
+    lesions: Path | None
+    images: dict[str, Path]
+    folders: Sequence[Path]
+
+    @property
+    def table(self) -> Path:
+        """The source's table; it is an error where none was given."""
+        if self.metadata is None:
+            raise DataError("this source needs --metadata, the path of its table.")
+        return self.metadata
+
+
+def prepare(
+    source: str,
+    *,
+    images: Sequence[Path],
+    metadata: Path | None = None,
+    lesions: Path | None = None,
+    missing: str = "error",
+) -> Manifest:
+    """Make a manifest from a source's own files.
+
+    Parameters
+    ----------
+    source
+        One of `SOURCES`.
+    images
+        Folders that hold the image files, searched with their subfolders.
+    metadata
+        The source's table; "folders" has none.
+    lesions
+        For "isic2020": a table `image_name,lesion_id`, whose equal ids join duplicates.
+    missing
+        What to do with rows whose image file is not there: "error" or "drop".
+
+    Raises
+    ------
+    DataError
+        Names all rows, values or files that are at fault.
+    """
+    if source not in SOURCES:
+        raise DataError(f"--source {source}: there is no such source. Choose one of {', '.join(SOURCES)}.")
+    if missing not in ("error", "drop"):
+        raise DataError(f"--missing {missing}: expected error or drop.")
+    if absent := [str(folder) for folder in images if not folder.is_dir()]:
+        raise DataError(f"--images {', '.join(absent)}: not a folder.")
+    request = Request(metadata, lesions, {} if source == "folders" else index_images(images), images)
+    frame = SOURCES[source](request)
+    origin = metadata or images[0]
+    if source != "folders":
+        frame = _with_files(frame, request, origin, missing)
+    return Manifest.build(frame, Path(), Path(origin), check_files=False)
+
+
+def index_images(folders: Sequence[Path]) -> dict[str, Path]:
+    """Image files by id (their name without suffix and "_downsampled"), found in folders and their subfolders.
+
+    Raises
+    ------
+    DataError
+        There is no image, or two files have one id; both are named.
+    """
+    found: dict[str, Path] = {}
+    twice = []
+    for path in sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES):
+        image_id = _plain_id(path.name)
+        if image_id in found:
+            twice.append(f"{image_id}: {found[image_id]} and {path}")
+        found[image_id] = path.absolute()
+    if twice:
+        raise DataError(
+            listed(f"{len(twice)} image ids have two files:", twice, remedy="Remove one of each, or narrow --images.")
+        )
+    if not found:
+        raise DataError(f"--images {', '.join(map(str, folders))}: no image in it. Looked for {', '.join(SUFFIXES)}.")
+    return found
+
+
+def _ham10000(request: Request) -> pd.DataFrame:
+    """`HAM10000_metadata.csv`, or the same columns under its older name without suffix."""
+    table = read_table(request.table, ("lesion_id", "image_id", "dx", "age", "sex", "localization"))
+    frame = _blank(table["image_id"], "ham10000", "CC-BY-NC-4.0", _HAM)
+    frame["diagnosis"] = _mapped(request.table, table, "dx", taxonomy.diagnosis)
+    frame["lesion_id"] = table["lesion_id"]
+    return _with_metadata(frame, request.table, table, age="age", sex="sex", site="localization")
+
+
+def _isic2020(request: Request) -> pd.DataFrame:
+    columns = ("image_name", "patient_id", "sex", "age_approx", "anatom_site_general_challenge", "target")
+    table = read_table(request.table, columns)
+    frame = _blank(table["image_name"], "isic2020", "CC-BY-NC-4.0", _ISIC_2020)
+    frame["target"] = _mapped(request.table, table, "target", taxonomy.malignant, required=True)
+    num_malignant = int((frame["target"] == "1").sum())
+    if len(table) == _ISIC_2020_ROWS and num_malignant != _ISIC_2020_MALIGNANT:
+        raise DataError(
+            f"{request.table}: {num_malignant} malignant of {len(table)}; the published table has 584. Download it again."
+        )
+    frame["patient_id"] = table["patient_id"]
+    if "diagnosis" in table:
+        # Benign images carry diagnoses that are none of ours ("cafe-au-lait macule"), most "unknown": empty, and still a target.
+        frame["diagnosis"] = taxonomy.map_column(table["diagnosis"], taxonomy.diagnosis)[0]
+    if request.lesions:
+        lesions = read_table(request.lesions, ("image_name", "lesion_id")).set_index("image_name")["lesion_id"]
+        frame["lesion_id"] = table["image_name"].map(lesions[~lesions.index.duplicated()]).fillna("")
+    site = "anatom_site_general_challenge"
+    return _with_metadata(frame, request.table, table, age="age_approx", sex="sex", site=site)
+
+
+def _isic2018(request: Request) -> pd.DataFrame:
+    return _one_hot(request, "isic2018", "CC-BY-NC-4.0", _ISIC_2018)
+
+
+def _isic2019(request: Request) -> pd.DataFrame:
+    return _one_hot(request, "isic2019", "CC-BY-NC-4.0", _ISIC_2019)
+
+
+def _one_hot(request: Request, dataset: str, license_name: str, attribution: str) -> pd.DataFrame:
+    """`image,MEL,NV,…`: columns count by name, never by place (2018 and 2019 differ)."""
+    table = read_table(request.table, ("image",))
+    classes = [name for name in _ONE_HOT if name in table]
+    if len(classes) < 2:
+        raise DataError(f"{request.table}: no one-hot columns. Expected image and {', '.join(_ONE_HOT)}.")
+    values = table[classes].apply(pd.to_numeric, errors="coerce")
+    wrong = ~(values.isin((0, 1)).all(axis=1) & (values.sum(axis=1) == 1))
+    if wrong.any():
+        problems = [f"row {index + 2}: {', '.join(table[classes].iloc[index])}" for index in wrong.to_numpy().nonzero()[0]]
+        raise DataError(
+            listed(f"{request.table}: {len(problems)} rows do not have one 1 and else 0 in {', '.join(classes)}:", problems)
+        )
+    frame = _blank(table["image"], dataset, license_name, attribution)
+    frame["diagnosis"] = taxonomy.map_column(values.idxmax(axis=1), taxonomy.diagnosis)[0]
+    if request.lesions:
+        extra = read_table(request.lesions, ("image",)).set_index("image").reindex(table["image"]).fillna("").reset_index()
+        frame["lesion_id"] = extra["lesion_id"] if "lesion_id" in extra else ""
+        if "age_approx" in extra:
+            frame = _with_metadata(frame, request.lesions, extra, age="age_approx", sex="sex", site="anatom_site_general")
+    return frame
+
+
+def _isic_archive(request: Request) -> pd.DataFrame:
+    """The CSV that the archive's own tool writes (`isic metadata download`)."""
+    table = read_table(request.table, ("isic_id",))
+    frame = _blank(table["isic_id"], "isic-archive", "", "")
+    for name, column in (("attribution", "attribution"), ("license", "copyright_license")):
+        frame[name] = table.get(column, "")
+    levels = [name for name in (f"diagnosis_{level}" for level in range(1, 6)) if name in table]
+    texts = table[levels].agg(":".join, axis=1) if levels else table.get("diagnosis", pd.Series("", index=table.index))
+    # An archive holds many diagnoses that are none of ours: counted and left empty, so that they stay usable for `malignant`.
+    frame["diagnosis"], unmapped = taxonomy.map_column(texts.str.strip(":"), taxonomy.diagnosis)
+    _report(request.table, "diagnosis", unmapped)
+    if levels:
+        frame["target"] = taxonomy.map_column(table[levels[0]], taxonomy.malignant)[0]
+        # Ours calls Bowen's disease and actinic keratosis malignant; the archive files some under benign or indeterminate.
+        frame.loc[frame["diagnosis"] != "", "target"] = ""
+    for name in ("lesion_id", "patient_id"):
+        frame[name] = table.get(name, "")
+    sites = [name for name in (f"anatom_site_{level}" for level in range(1, 6)) if name in table]
+    if sites:
+        table["site"] = table[sites].agg(":".join, axis=1).str.strip(":")
+    site = "site" if sites else "anatom_site_general"
+    return _with_metadata(frame, request.table, table, age="age_approx", sex="sex", site=site)
+
+
+def _folders(request: Request) -> pd.DataFrame:
+    """A folder a class: our diagnoses under any of their names, or benign and malignant."""
+    rows, unmapped = [], []
+    for root in request.folders:
+        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+            code, target = taxonomy.diagnosis(folder.name), taxonomy.malignant(folder.name)
+            if not code and not target:
+                unmapped.append(str(folder))
+                continue
+            paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+            rows += [(path.stem, str(path.absolute()), code or "", target or "") for path in paths]
+    if unmapped:
+        remedy = f"Name each folder for a class: {', '.join(taxonomy.DIAGNOSES)}, or benign and malignant."
+        raise DataError(listed(f"{len(unmapped)} folders are not named for a class:", unmapped, remedy=remedy))
+    if not rows:
+        raise DataError(f"--images {', '.join(map(str, request.folders))}: no image in its folders.")
+    frame = pd.DataFrame(rows, columns=["image_id", "path", "diagnosis", "target"])
+    _LOG.warning(
+        "no patients or lesions are known, so photos of one lesion may fall into several folds; give them in the manifest."
+    )
+    return _complete(frame, "folders", "", "")
+
+
+SOURCES: dict[str, Callable[[Request], pd.DataFrame]] = {
+    "ham10000": _ham10000,
+    "isic2018": _isic2018,
+    "isic2019": _isic2019,
+    "isic2020": _isic2020,
+    "isic-archive": _isic_archive,
+    "folders": _folders,
+}
+
+
+def _plain_id(name: str) -> str:
+    """An image's id as every table writes it: no folder, no suffix, no "_downsampled"."""
+    path = Path(name.strip())
+    stem = path.stem if path.suffix.lower() in (*SUFFIXES, ".dcm") else path.name
+    return stem.removesuffix("_downsampled")
+
+
+def _blank(ids: "pd.Series[str]", dataset: str, license_name: str, attribution: str) -> pd.DataFrame:
+    return _complete(pd.DataFrame({"image_id": ids.map(_plain_id)}), dataset, license_name, attribution)
+
+
+def _complete(frame: pd.DataFrame, dataset: str, license_name: str, attribution: str) -> pd.DataFrame:
+    frame["dataset"], frame["license"], frame["attribution"] = dataset, license_name, attribution
+    return frame.reindex(columns=list(COLUMNS)).fillna("").astype(str)
+
+
+def _with_metadata(frame: pd.DataFrame, path: Path, table: pd.DataFrame, *, age: str, sex: str, site: str) -> pd.DataFrame:
+    # The archive gives ages over 85 as "85+", to protect the oldest.
+    ages = table.get(age, pd.Series("", index=table.index)).astype(str).str.strip().str.removesuffix("+")
+    frame["age_years"] = ages.where(~ages.str.lower().isin(("unknown", "nan")), "").to_numpy()
+    for name, column, mapping in (("sex", sex, taxonomy.sex), ("site", site, taxonomy.site)):
+        if column in table:
+            frame[name] = _mapped(path, table, column, mapping)
+    return frame
+
+
+def _mapped(
+    path: Path, table: pd.DataFrame, column: str, mapping: Callable[[str], str | None], *, required: bool = False
+) -> list[str]:
+    """A column in our words; a value that no rule maps, or an empty one where it is required, is an error that counts it."""
+    values, unmapped = taxonomy.map_column(table[column], mapping)
+    if required:
+        unmapped.update(text or "(empty)" for text, value in zip(table[column], values, strict=True) if not value and text == "")
+    if unmapped:
+        problems = [f"{column} {text!r} in {count} rows" for text, count in unmapped.most_common()]
+        raise DataError(listed(f"{path}: values that cannot be understood:", problems, remedy="Mend or empty them."))
+    return values
+
+
+def _report(path: Path, column: str, unmapped: Counter[str]) -> None:
+    if unmapped:
+        worst = ", ".join(f"{text!r} in {count}" for text, count in unmapped.most_common(8))
+        _LOG.warning("%s: %d rows have a %s that is none of ours: %s.", path, unmapped.total(), column, worst)
+
+
+def _with_files(frame: pd.DataFrame, request: Request, origin: Path, missing: str) -> pd.DataFrame:
+    paths = frame["image_id"].map({name: str(path) for name, path in request.images.items()})
+    absent = paths.isna()
+    if absent.all():
+        raise DataError(f"{origin}: none of its {len(frame)} images is in --images. Its first is {frame['image_id'].iloc[0]}.")
+    if absent.any() and missing == "error":
+        problems = [f"row {index + 2}: {frame['image_id'][index]}" for index in absent.to_numpy().nonzero()[0]]
+        remedy = "Complete --images, or give --missing drop to use the images that are there."
+        raise DataError(listed(f"{origin}: {len(problems)} of {len(frame)} rows have no image file:", problems, remedy=remedy))
+    if absent.any():
+        _LOG.warning("%s: %d of %d rows have no image file and are left out.", origin, int(absent.sum()), len(frame))
+    return frame.assign(path=paths)[~absent].reset_index(drop=True)

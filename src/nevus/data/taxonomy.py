@@ -1,0 +1,186 @@
+"""One vocabulary for diagnoses, sites and sexes, and the way to it from every vocabulary of the field.
+
+Unknown is the empty string. What a table says and no rule here maps is never dropped in silence: `map_column` returns it with
+its count.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc", "scc")
+DIAGNOSIS_NAMES = {
+    "akiec": "actinic keratosis or Bowen's disease",
+    "bcc": "basal cell carcinoma",
+    "bkl": "benign keratosis",
+    "df": "dermatofibroma",
+    "mel": "melanoma",
+    "nv": "melanocytic nevus",
+    "vasc": "vascular lesion",
+    "scc": "squamous cell carcinoma",
+}
+MALIGNANT = frozenset({"akiec", "bcc", "mel", "scc"})
+SEXES = ("female", "male")
+SITES = ("head/neck", "torso", "upper extremity", "lower extremity", "palms/soles", "oral/genital")
+
+_UNKNOWN = frozenset({"", "unknown", "unk", "nan", "none", "n/a", "na", "not specified", "other/unknown"})
+
+_SEX = {"female": "female", "f": "female", "woman": "female", "male": "male", "m": "male", "man": "male"}
+
+_SITE = {
+    **{name: name for name in SITES},
+    # HAM10000's `localization`
+    "abdomen": "torso",
+    "acral": "palms/soles",
+    "back": "torso",
+    "chest": "torso",
+    "ear": "head/neck",
+    "face": "head/neck",
+    "foot": "lower extremity",
+    "genital": "oral/genital",
+    "hand": "upper extremity",
+    "neck": "head/neck",
+    "scalp": "head/neck",
+    "trunk": "torso",
+    # ISIC-2019's and the archive's `anatom_site_general`
+    "anterior torso": "torso",
+    "posterior torso": "torso",
+    "lateral torso": "torso",
+    # the archive's `anatom_site_1`, and the first part of its hierarchical texts
+    "head and neck": "head/neck",
+    "palms and soles": "palms/soles",
+    "oral and genital": "oral/genital",
+    "oral/genitalia": "oral/genital",
+    "oral or genital": "oral/genital",
+    "genitalia": "oral/genital",
+    "arm": "upper extremity",
+    "leg": "lower extremity",
+    "shoulder": "upper extremity",
+    "buttock": "torso",
+    "buttocks": "torso",
+    "palm": "palms/soles",
+    "sole": "palms/soles",
+}
+
+_DIAGNOSIS = {
+    **{name: name for name in DIAGNOSES},
+    **{text.lower(): code for code, text in DIAGNOSIS_NAMES.items()},
+    # ISIC-2019's and -2018's one-hot columns that differ from ours
+    "ak": "akiec",
+    # ISIC-2020's `diagnosis` and the archive's older one
+    "nevus": "nv",
+    "melanoma": "mel",
+    "seborrheic keratosis": "bkl",
+    "lentigo nos": "bkl",
+    "lichenoid keratosis": "bkl",
+    "solar lentigo": "bkl",
+    "lentigo simplex": "bkl",
+    "pigmented benign keratosis": "bkl",
+    "actinic keratosis": "akiec",
+    "solar or actinic keratosis": "akiec",
+    "basal cell carcinoma": "bcc",
+    "squamous cell carcinoma": "scc",
+    "dermatofibroma": "df",
+    "vascular lesion": "vasc",
+    "angioma": "vasc",
+    "hemangioma": "vasc",
+    "angiokeratoma": "vasc",
+    "pyogenic granuloma": "vasc",
+}
+
+# The archive's `diagnosis_1..5` and ISIC-2024's `iddx_1..5`: the most specific level that starts like this decides.
+_DIAGNOSIS_PREFIXES = {
+    "melanoma": "mel",
+    "nevus": "nv",
+    "basal cell carcinoma": "bcc",
+    "squamous cell carcinoma in situ": "akiec",
+    "squamous cell carcinoma": "scc",
+    "bowen": "akiec",
+    "solar or actinic keratosis": "akiec",
+    "actinic keratosis": "akiec",
+    "seborrheic keratosis": "bkl",
+    "pigmented benign keratosis": "bkl",
+    "solar lentigo": "bkl",
+    "lichen planus like keratosis": "bkl",
+    "lichenoid keratosis": "bkl",
+    "dermatofibroma": "df",
+    "hemangioma": "vasc",
+    "angiokeratoma": "vasc",
+    "pyogenic granuloma": "vasc",
+    "vascular": "vasc",
+}
+
+
+def sex(text: str) -> str | None:
+    """Our word for a sex, "" where it is unknown, None where the text is not understood.
+
+    >>> sex("Female"), sex("unknown"), sex("x")
+    ('female', '', None)
+    """
+    return _look_up(text, _SEX)
+
+
+def site(text: str) -> str | None:
+    """Our word for a body site, "" where unknown, None where not understood; hierarchical texts count from the finest level.
+
+    >>> site("lower extremity"), site("Head and neck:Head:Scalp"), site("back"), site("moon")
+    ('lower extremity', 'head/neck', 'torso', None)
+    """
+    return _finest(text, _SITE, {})
+
+
+def diagnosis(text: str) -> str | None:
+    """Our code for a diagnosis, "" where unknown, None where it is none of ours.
+
+    >>> diagnosis("MEL"), diagnosis("Benign:Benign melanocytic proliferations:Nevus:Nevus, Atypical"), diagnosis("acne")
+    ('mel', 'nv', None)
+    """
+    return _finest(text, _DIAGNOSIS, _DIAGNOSIS_PREFIXES)
+
+
+def malignant(text: str) -> str | None:
+    """ "1", "0" or "" for benign/malignant texts and 0/1 targets; None where not understood.
+
+    >>> malignant("Malignant"), malignant("0"), malignant("Indeterminate"), malignant("maybe")
+    ('1', '0', '', None)
+    """
+    known = {"malignant": "1", "benign": "0", "1": "1", "0": "0", "1.0": "1", "0.0": "0", "indeterminate": ""}
+    return _look_up(text, known)
+
+
+def map_column(values: Iterable[str], mapping: Callable[[str], str | None]) -> tuple[list[str], Counter[str]]:
+    """Map each value; what is not understood becomes "" and is returned with its count.
+
+    >>> map_column(["male", "?", "?"], sex)
+    (['male', '', ''], Counter({'?': 2}))
+    """
+    unmapped: Counter[str] = Counter()
+    cache: dict[str, str | None] = {}
+    mapped = []
+    for value in values:
+        if value not in cache:
+            cache[value] = mapping(value)
+        result = cache[value]
+        if result is None:
+            unmapped[value] += 1
+        mapped.append(result or "")
+    return mapped, unmapped
+
+
+def _look_up(text: str, known: Mapping[str, str]) -> str | None:
+    plain = " ".join(text.strip().lower().replace("_", " ").split())
+    return "" if plain in _UNKNOWN else known.get(plain)
+
+
+def _finest(text: str, known: Mapping[str, str], prefixes: Mapping[str, str]) -> str | None:
+    """The whole text, else the parts of a hierarchical text from the finest to the coarsest."""
+    whole = _look_up(text, known)
+    if whole is not None:
+        return whole
+    for part in reversed(text.split(":")):
+        exact = _look_up(part, known)
+        if exact:
+            return exact
+        plain = part.strip().lower()
+        if code := next((code for prefix, code in prefixes.items() if plain.startswith(prefix)), None):
+            return code
+    return None

@@ -1,0 +1,180 @@
+"""From a predictions file to figures with intervals: the document that `evaluation.json` holds."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nevus.data.splits import OPTIMISTIC, PROTOCOLS, label
+from nevus.evaluation.figures import Judged, overall, per_class, value
+from nevus.evaluation.operating_point import OperatingPoint
+from nevus.evaluation.operating_point import operating_point as choose_point
+from nevus.evaluation.predictions import Predictions
+from nevus.metrics.classification import confusion_matrix
+from nevus.metrics.intervals import Interval, WeightedFigure, bootstrap
+
+Document = dict[str, Any]
+Figures = dict[tuple[str, str], WeightedFigure | None]
+
+
+def evaluate(
+    predictions: Predictions | Path | str,
+    *,
+    threshold: float | None = None,
+    operating_point: str = "youden",
+    num_resamples: int = 2000,
+    seed: int = 0,
+    provenance: Document | None = None,
+) -> Document:
+    """Evaluate predictions, ours or another program's.
+
+    Decisions are the most probable class, and with two classes the operating point. Intervals are percentile bootstraps over
+    groups with the thresholds held fixed.
+
+    Parameters
+    ----------
+    predictions
+        A predictions file, or one that is already read.
+    threshold
+        The operating point on the positive class's probability; by default it is chosen on each fold's validation rows.
+    operating_point
+        "youden", or a sensitivity as in "sensitivity:0.90".
+    num_resamples, seed
+        Of the bootstrap.
+    provenance
+        Goes into the document as it is.
+
+    Raises
+    ------
+    DataError
+        The predictions are not what they must be.
+
+    Examples
+    --------
+    >>> evaluate("runs/zoome/predictions.csv")["metrics"]["auc"]["value"]  # doctest: +SKIP
+    0.871
+    """
+    table = predictions if isinstance(predictions, Predictions) else Predictions.read(predictions)
+    test, point = table.test, choose_point(table, operating_point, threshold)
+    judged = _judge(table, test, point)
+    fold_of = test["fold"].to_numpy()
+    groups, num_groups, notes = _groups(test)
+    if table.protocol in OPTIMISTIC:
+        notes.insert(0, f"Optimistic: {PROTOCOLS[str(table.protocol)]}. Photos of one lesion may lie on both sides.")
+    figures = _figures(judged, table.classes)
+    defined = {"/".join(name): figure for name, figure in figures.items() if figure is not None}
+    intervals = bootstrap(defined, groups, judged.targets, num_resamples=num_resamples, seed=seed)
+    folds = {int(fold): judged.rows(fold_of == fold) for fold in np.unique(fold_of)}
+    by_fold = {fold: _values(part, table.classes) for fold, part in folds.items()}
+    method = f"percentile bootstrap over {num_groups} groups, {num_resamples} resamples, 95%"
+
+    def document(owner: str, name: str) -> Document:
+        number = value(figures[owner, name], len(test))
+        count = int((test["target"] == owner).sum()) if owner and name == "sensitivity" else len(test)
+        reason = _reason(figures[owner, name], point, owner or table.positive)
+        interval = intervals.get(f"{owner}/{name}", Interval(None, None))
+        return _figure(number, interval, count, method, [values[owner, name] for values in by_fold.values()], reason)
+
+    decided = None if judged.decisions is None else confusion_matrix(judged.targets, judged.decisions, len(table.classes))
+    return {
+        "protocol": table.protocol,
+        "optimistic": None if table.protocol is None else table.protocol in OPTIMISTIC,
+        "classes": list(table.classes),
+        "positive": table.positive,
+        "num_images": len(test),
+        "num_groups": num_groups,
+        "operating_point": point.document(),
+        "metrics": {name: document(owner, name) for owner, name in figures if not owner},
+        "per_class": {own: {name: document(owner, name) for owner, name in figures if owner == own} for own in table.classes},
+        "per_fold": [
+            {
+                "fold": fold,
+                "num_images": len(part.targets),
+                "num_groups": len(np.unique(groups[fold_of == fold])),
+                "threshold": None if point.thresholds is None else point.thresholds[fold],
+                "metrics": {name: number for (owner, name), number in by_fold[fold].items() if not owner},
+            }
+            for fold, part in folds.items()
+        ],
+        "confusion": None if decided is None else {"classes": list(table.classes), "matrix": decided.tolist()},
+        "notes": notes,
+        "provenance": provenance or {},
+    }
+
+
+def evaluation_table(document: Document) -> str:
+    """The figures as plain text: value, interval, and mean ± standard deviation over folds as the papers print it."""
+    protocol = "protocol unknown" if document["protocol"] is None else label(document["protocol"])
+    lines = [f"{protocol}: {document['num_images']} images in {document['num_groups']} groups"]
+    lines += [f"{'':24}{'value':>7}  {'95% interval':18}folds, mean ± sd"]
+    lines += [_line(name, figure) for name, figure in document["metrics"].items()]
+    lines += [f"{'sensitivity by class':24}"]
+    lines += [_line(f"  {name}", figures["sensitivity"]) for name, figures in document["per_class"].items()]
+    reasons = sorted({figure["reason"] for figure in document["metrics"].values() if "reason" in figure})
+    return "\n".join([*lines, *(f"– {reason}." for reason in reasons), *document["notes"]])
+
+
+def _line(name: str, figure: Document) -> str:
+    if figure["value"] is None:
+        return f"{name:24}{'–':>7}"
+    interval = "" if figure["low"] is None else f"[{figure['low']:.3f}, {figure['high']:.3f}]"
+    spread = "" if figure["fold_sd"] is None else f"{figure['fold_mean']:.3f} ± {figure['fold_sd']:.3f}"
+    return f"{name:24}{figure['value']:7.3f}  {interval:18}{spread}".rstrip()
+
+
+def _figures(judged: Judged, classes: tuple[str, ...]) -> Figures:
+    """All figures by (class, name); the class is "" for those over all classes."""
+    figures: Figures = {("", name): figure for name, figure in overall(judged).items()}
+    for index, owner in enumerate(classes):
+        figures |= {(owner, name): figure for name, figure in per_class(judged, index).items()}
+    return figures
+
+
+def _values(judged: Judged, classes: tuple[str, ...]) -> dict[tuple[str, str], float | None]:
+    return {name: value(figure, len(judged.targets)) for name, figure in _figures(judged, classes).items()}
+
+
+def _reason(figure: WeightedFigure | None, point: OperatingPoint, owner: str | None) -> str:
+    """Why a figure is null."""
+    if figure is None:
+        return point.reason
+    return f"undefined: too few images, no image of {owner or 'a class'}, or none decided to be it"
+
+
+def _figure(
+    number: float | None, interval: Interval, count: int, method: str, spread: list[float | None], reason: str
+) -> Document:
+    known = [part for part in spread if part is not None]
+    whole = len(known) == len(spread)
+    document: Document = {
+        "value": number,
+        "low": None if number is None else interval.low,
+        "high": None if number is None else interval.high,
+        "n": count,
+        "method": method if interval.low is not None else f"no interval: {interval.reason or reason}",
+        "fold_mean": float(np.mean(known)) if known and whole else None,
+        "fold_sd": float(np.std(known, ddof=1)) if len(known) > 1 and whole else None,
+    }
+    return document if number is not None else {**document, "reason": reason}
+
+
+def _judge(table: Predictions, test: pd.DataFrame, point: OperatingPoint) -> Judged:
+    probabilities = table.probabilities(test)
+    positive = None if table.positive is None else table.classes.index(table.positive)
+    flags = None if positive is None else point.flags(test["fold"].to_numpy(), probabilities[:, positive])
+    decisions: NDArray[np.int64] | None = probabilities.argmax(axis=1)
+    if len(table.classes) == 2:
+        decisions = None if flags is None or positive is None else np.where(flags, positive, 1 - positive)
+    return Judged(table.targets(test), probabilities, decisions, flags, positive)
+
+
+def _groups(test: pd.DataFrame) -> tuple[NDArray[np.int64], int, list[str]]:
+    """Group indices; where the file names no groups, each image is one, and that is said."""
+    if "group_id" in test:
+        names = test["group_id"].where(test["group_id"].fillna("") != "", "image " + test["image_id"])
+        codes, uniques = pd.factorize(names)
+        return codes.astype(np.int64), len(uniques), []
+    note = "Intervals are by image, since the file has no group_id: too narrow where photos share a lesion or a patient."
+    return np.arange(len(test)), len(test), [note]

@@ -1,0 +1,121 @@
+"""LesionClassifier: backbone, attention, pooling, fusion and one linear layer."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from nevus.errors import RecipeError
+from nevus.networks.backbones import create_backbone
+from nevus.networks.fusion import create_fusion
+from nevus.networks.soft_attention import SoftAttention, check_map
+from nevus.recipe import ModelRecipe
+
+
+def _average(feature_map: torch.Tensor) -> torch.Tensor:
+    return feature_map.mean(dim=(2, 3))
+
+
+def _flatten(feature_map: torch.Tensor) -> torch.Tensor:
+    return feature_map.flatten(1)
+
+
+POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"average": _average, "flatten": _flatten}
+
+
+class LesionClassifier(nn.Module):
+    """Logits for images with or without metadata.
+
+    Two classes have two logits; softmax(logits)[:, 1] is the sigmoid of their difference, so losses and figures of a binary task
+    are those of one logit.
+
+    Parameters
+    ----------
+    recipe
+        The network's parts.
+    num_classes
+        C of the logits.
+    num_metadata
+        M of the encoded metadata.
+    size
+        Side of the square input, pixels. Flattening fixes the network to it; elsewhere it may be None, and soft attention then
+        refuses too small a map when it meets one.
+
+    Raises
+    ------
+    RecipeError
+        A part does not exist or does not fit, or the feature map is too small for soft attention.
+    NotAvailableError
+        The pretrained weights asked for are not to be had.
+
+    Examples
+    --------
+    >>> network = LesionClassifier(ModelRecipe(backbone="resnet10t"), num_classes=7, num_metadata=14, size=64)
+    >>> network(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 7])
+    """
+
+    def __init__(self, recipe: ModelRecipe, num_classes: int, num_metadata: int, size: int | None = None) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.num_metadata = num_metadata
+        self.backbone = create_backbone(recipe.backbone, recipe.tap, recipe.pretrained, recipe.attention)
+        self.attention: nn.Module = nn.Identity()
+        num_features = self.backbone.num_channels
+        side = None if size is None else self.backbone.map_shape(size)[1]
+        if recipe.attention.kind == "soft":
+            if side is not None:
+                check_map(side, side)
+                side = -(-side // 2)
+            self.attention = SoftAttention(num_features, recipe.attention.num_heads, recipe.attention.mode)
+            num_features *= 2
+        self.pool = POOLINGS[recipe.pooling]
+        if recipe.pooling == "flatten":
+            if side is None:
+                raise RecipeError('model.pooling = "flatten" needs a fixed input size. Give it, or choose "average".')
+            num_features *= side * side
+        self.fusion = create_fusion(recipe.fusion, num_features, num_metadata)
+        self.dropout = nn.Dropout(recipe.dropout)
+        self.head = nn.Linear(self.fusion.num_outputs, num_classes)
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """What the backbone expects to be subtracted from each channel of RGB in [0, 1]."""
+        return self.backbone.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """What the backbone expects each channel to be divided by after that."""
+        return self.backbone.std
+
+    @property
+    def num_parameters(self) -> int:
+        """Trained parameters; batch norm's running statistics are not among them, as they are in Keras's counts."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def features(self, batch: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) to the image's features (N, F), before any metadata."""
+        return self.pool(self.attention(self.backbone(batch)))
+
+    def forward(
+        self, batch: torch.Tensor, metadata: torch.Tensor | None = None, present: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Logits (N, num_classes).
+
+        Parameters
+        ----------
+        batch
+            float32 (N, 3, H, W), normalised by `mean` and `std`.
+        metadata
+            float32 (N, num_metadata), encoded; None is the image alone.
+        present
+            bool (N,), false where every field is missing; None means all true, or all false without `metadata`.
+        """
+        if metadata is None:
+            metadata = batch.new_zeros(len(batch), self.num_metadata)
+            present = torch.zeros(len(batch), dtype=torch.bool, device=batch.device)
+        elif present is None:
+            present = torch.ones(len(batch), dtype=torch.bool, device=batch.device)
+        fused = self.fusion(self.features(batch), metadata, present)
+        logits: torch.Tensor = self.head(self.dropout(fused))
+        return logits

@@ -1,0 +1,103 @@
+"""How metadata meets the image's features. With every field missing, each fusion leaves the image alone to speak."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from nevus.errors import RecipeError
+from nevus.recipe import FusionRecipe
+
+
+class NoFusion(nn.Module):
+    """The features as they are."""
+
+    def __init__(self, num_features: int, num_metadata: int, hidden: int | None) -> None:
+        super().__init__()
+        self.num_outputs = num_features
+
+    def forward(self, features: torch.Tensor, metadata: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """(N, C) to (N, C)."""
+        return features
+
+
+class MetadataEmbedding(nn.Module):
+    """ZooME's multiplication: o = t · x with t = W₂ relu(W₁ m) (Xing et al. 2021, equation 4).
+
+    The last bias starts at 1 and the last weights small, so a fresh network begins as the image's alone; t is exactly 1 where no
+    field is present. Multiplying after global average pooling is the same function as before it, and cheaper.
+    """
+
+    def __init__(self, num_features: int, num_metadata: int, hidden: int | None) -> None:
+        super().__init__()
+        self.num_outputs = num_features
+        self.first = nn.Linear(num_metadata, hidden or 64)
+        self.second = nn.Linear(hidden or 64, num_features)
+        nn.init.normal_(self.second.weight, std=1e-2)
+        nn.init.ones_(self.second.bias)
+
+    def factors(self, metadata: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """t, (N, C)."""
+        t = self.second(torch.relu(self.first(metadata)))
+        return torch.where(present[:, None], t, torch.ones_like(t))
+
+    def forward(self, features: torch.Tensor, metadata: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """(N, C) to (N, C)."""
+        return features * self.factors(metadata, present)
+
+
+class Concatenation(nn.Module):
+    """A branch of the metadata beside the features; exactly 0 where no field is present."""
+
+    def __init__(self, num_features: int, branch: nn.Sequential, width: int) -> None:
+        super().__init__()
+        self.num_outputs = num_features + width
+        self.branch = branch
+
+    def forward(self, features: torch.Tensor, metadata: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """(N, C) to (N, C + width)."""
+        beside = self.branch(metadata)
+        return torch.cat([features, torch.where(present[:, None], beside, torch.zeros_like(beside))], dim=1)
+
+
+def _concat(num_features: int, num_metadata: int, hidden: int | None) -> Concatenation:
+    """The 2022 paper's branch: one dense layer with ReLU, 4096 wide there, 64 here (section 4.1)."""
+    width = hidden or 64
+    return Concatenation(num_features, nn.Sequential(nn.Linear(num_metadata, width), nn.ReLU()), width)
+
+
+def _mlp(num_features: int, num_metadata: int, hidden: int | None) -> Concatenation:
+    """Gessert et al. 2020: two dense layers of 256, each with batch norm, ReLU and drop-out 0.4."""
+    width = hidden or 256
+    layers: list[nn.Module] = []
+    for inputs in (num_metadata, width):
+        layers += [nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.4)]
+    return Concatenation(num_features, nn.Sequential(*layers), width)
+
+
+Fusion = NoFusion | MetadataEmbedding | Concatenation
+FUSIONS: dict[str, Callable[[int, int, int | None], Fusion]] = {
+    "none": NoFusion,
+    "multiply": MetadataEmbedding,
+    "concat": _concat,
+    "mlp": _mlp,
+}
+
+
+def create_fusion(recipe: FusionRecipe, num_features: int, num_metadata: int) -> Fusion:
+    """The recipe's fusion of (N, num_features) with (N, num_metadata) and a mask (N,), false where every field is missing.
+
+    Raises
+    ------
+    RecipeError
+        There is no metadata to fuse.
+
+    Examples
+    --------
+    >>> fusion = create_fusion(FusionRecipe(kind="concat", hidden=8), num_features=512, num_metadata=14)
+    >>> fusion(torch.ones(2, 512), torch.ones(2, 14), torch.tensor([True, False])).shape
+    torch.Size([2, 520])
+    """
+    if recipe.kind != "none" and num_metadata == 0:
+        raise RecipeError(f'model.fusion.kind = "{recipe.kind}", but data.metadata names no field. Name one, or choose "none".')
+    return FUSIONS[recipe.kind](num_features, num_metadata, recipe.hidden)

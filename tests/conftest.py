@@ -1,9 +1,48 @@
-"""What several tests share: the real images where they are at hand."""
+"""What several tests share: a small set of phantoms, a recipe that trains in seconds, and the real images where at hand."""
 
 import os
 from pathlib import Path
 
 import pytest
+
+from nevus.data.manifest import Manifest
+from nevus.data.phantom import write_phantoms
+from nevus.recipe import Recipe
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Packs of the tests never land in the user's cache."""
+    os.environ["NEVUS_CACHE"] = str(tmp_path_factory.mktemp("packs"))
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """A few dozen phantom lesions, small."""
+    return Manifest.read(write_phantoms(tmp_path_factory.mktemp("phantoms"), num_lesions=60, size=(48, 64)))
+
+
+@pytest.fixture
+def tiny(phantoms: Manifest) -> Recipe:
+    """ZooME on 32 pixels: seconds a fold, and every part of it in use."""
+    settings = [
+        f"data.manifest={phantoms.path}",
+        "data.task=malignant",
+        "data.num_folds=2",
+        "data.size=32",
+        "model.backbone=resnet10t",
+        "model.attention.kind=zoom_se",
+        "model.fusion.kind=multiply",
+        "model.dropout=0.2",
+        "training.epochs=2",
+        "training.batch_size=16",
+        "training.precision=float32",
+        "training.loss.kind=focal",
+        "training.ema=0.9",
+        "training.clip_norm=5.0",
+        "training.checkpoint_steps=2",
+    ]
+    return Recipe(name="tiny").with_settings(settings)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from nevus.data.taxonomy import MALIGNANT
 from nevus.errors import BundleError
 
 Probabilities = NDArray[np.float64]
-MetadataColumns = Mapping[str, Sequence[Any]]
+MetadataColumns = Mapping[str, Sequence[Any] | NDArray[Any]]
 
 
 @dataclass(frozen=True)

@@ -203,14 +203,14 @@ def test_undefined_figures_are_dashes_with_their_reason(runs: dict[str, Path], r
 
 def test_missing_images_and_manifest_are_said_and_do_not_stop_the_report(runs: dict[str, Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
-    shutil.copytree(runs["strict"], run)
+    shutil.copytree(runs["two"], run)
     shutil.rmtree(run / "fold-1")
     evaluation = _evaluation(run)
     evaluation["provenance"]["manifest"] = str(run / "data" / "manifest.csv")
     write_json(run / "evaluation.json", evaluation)
     shutil.rmtree(run / "data" / "images")
     page = Page(write_report([run], tmp_path / "without-images.html"))
-    assert page.text.count("photograph not available") > 28
+    assert page.text.count("photograph not available") >= 8 + 6
     assert not page.having("img")
     (run / "folds.csv").unlink()
     shutil.rmtree(run / "data")

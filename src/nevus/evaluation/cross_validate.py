@@ -120,7 +120,7 @@ def _predictions(run: Run, bundle: Bundle, assignment: Folds, parts: Parts, fold
     """Validation and test rows with the probabilities that the bundle gives from file to answer."""
     predictor = Predictor(bundle)
     shared = np.array_equal(parts.validation, parts.test)
-    tables = []
+    tables: list[pd.DataFrame] = []
     for name, rows in (("validation", parts.validation), ("test", parts.test)):
         frame = run.manifest.frame.iloc[rows]
         if shared and tables:

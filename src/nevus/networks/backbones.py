@@ -128,10 +128,10 @@ def create_backbone(name: str, tap: str = "last", pretrained: str = "none", atte
         )
     network: Any = timm.create_model(name, **entry.options)
     layers = nn.Sequential(OrderedDict((layer, getattr(network, layer)) for layer in entry.layers))
-    if tap != "last":
-        _cut(layers, entry.taps[tap])
     if pretrained != "none":
         load_weights(layers, network, name, pretrained)
+    if tap != "last":
+        _cut(layers, entry.taps[tap])
     if attention and attention.kind == "zoom_se":
         _add_zoom_se(layers, attention)
     config = network.pretrained_cfg

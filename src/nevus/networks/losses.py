@@ -72,7 +72,7 @@ def _focal(recipe: LossRecipe, class_counts: NDArray[np.int64]) -> Loss:
     classes p is the softmax and there is no α.
     """
     positive = recipe.alpha if recipe.alpha_for == "positive" else 1 - recipe.alpha
-    alphas = torch.tensor([1 - positive, positive]) if len(class_counts) == 2 else torch.ones(len(class_counts))
+    alphas = torch.tensor([1 - positive, positive] if len(class_counts) == 2 else [1.0] * len(class_counts), dtype=torch.float64)
 
     def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         log_p = log_softmax(logits, dim=1).gather(1, targets[:, None])[:, 0]

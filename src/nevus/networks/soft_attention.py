@@ -21,8 +21,9 @@ class PublishedConvolution(nn.Module):
 
     def __init__(self, channels: int, num_heads: int) -> None:
         super().__init__()
-        # In Keras's order, so that published weights can be copied as they are; He's initialisation, as there.
-        self.kernel = nn.Parameter(torch.empty(channels, 3, 3, 1, num_heads))
+        # In Keras's order, so that published weights can be copied as they are but for the axis of length 1, which torch's
+        # channels_last would refuse; He's initialisation, as there.
+        self.kernel = nn.Parameter(torch.empty(channels, 3, 3, num_heads))
         self.bias = nn.Parameter(torch.zeros(num_heads))
         nn.init.kaiming_uniform_(self.kernel.view(-1, num_heads).t())
 
@@ -31,7 +32,7 @@ class PublishedConvolution(nn.Module):
         rows = self.kernel.shape[0]
         above = (rows - 1) // 2
         padded = nn.functional.pad(u[:, :3], (1, 1, above, rows - 1 - above))
-        weight = self.kernel[:, :, :, 0].permute(3, 2, 0, 1)  # (C rows, 3 columns, 3 channels, K) to Conv2d's order
+        weight = self.kernel.permute(3, 2, 0, 1)  # (C rows, 3 columns, 3 channels, K) to Conv2d's order
         return torch.relu(nn.functional.conv2d(padded, weight, self.bias))
 
 
@@ -89,15 +90,16 @@ class SoftAttention(nn.Module):
         RecipeError
             H or W is 1: a softmax over one pixel is a constant.
         """
-        check_map(u.shape[2], u.shape[3])
-        alphas = self.logits(u).flatten(2).softmax(dim=2)
-        return alphas.sum(dim=1).unflatten(1, (1, u.shape[2], u.shape[3]))
+        height, width = int(u.shape[2]), int(u.shape[3])
+        check_map(height, width)
+        alphas: torch.Tensor = self.logits(u).flatten(2).softmax(dim=2)
+        return alphas.sum(dim=1).view(-1, 1, height, width)
 
 
 def check_map(height: int, width: int) -> None:
     """Refuse a feature map that soft attention has nothing to choose from in."""
     if min(height, width) < 2:
         raise RecipeError(
-            f"soft attention on a {height}x{width} feature map: it needs 2x2 or more, since a softmax over one pixel is a constant. "
+            f"soft attention on a {height}x{width} feature map: a softmax over one pixel is a constant; it needs 2x2. "
             "Choose an earlier model.tap or a larger data.size."
         )

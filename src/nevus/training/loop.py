@@ -15,6 +15,7 @@ from nevus.networks.classifier import LesionClassifier
 from nevus.networks.losses import create_loss
 from nevus.recipe import Recipe
 from nevus.training.checkpoint import Progress, State, header_of, load_checkpoint, progress_of, save_checkpoint
+from nevus.training.hardware import lay_out
 from nevus.training.loader import Examples, Rows, normalise, num_steps, training_batches
 from nevus.training.log import Log, Report
 from nevus.training.optimiser import Schedule, create_optimiser
@@ -62,7 +63,8 @@ def train(
     training = recipe.training
     accelerator = Accelerator()
     device = accelerator.device
-    network = network.to(device, memory_format=torch.channels_last) if training.channels_last else network.to(device)
+    network = network.to(device)
+    lay_out(network, recipe)
     optimiser = create_optimiser(network, training.optimiser)
     loss_function = create_loss(training.loss, np.bincount(examples.targets[training_rows], minlength=network.num_classes))
     average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}

@@ -1,0 +1,110 @@
+"""The whole network: its sizes, what it makes of missing metadata, and what it refuses."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from nevus.errors import RecipeError
+from nevus.networks.classifier import LesionClassifier
+from nevus.networks.fusion import FUSIONS
+from nevus.networks.soft_attention import SoftAttention
+from nevus.recipe import ModelRecipe
+
+
+def recipe(**settings: Any) -> ModelRecipe:
+    return ModelRecipe.model_validate({"backbone": "resnet10t", **settings})
+
+
+def classifier(num_classes: int = 7, size: int | None = 64, **settings: Any) -> LesionClassifier:
+    return LesionClassifier(recipe(**settings), num_classes, num_metadata=5, size=size)
+
+
+@pytest.mark.parametrize("kind", sorted(FUSIONS))
+@pytest.mark.parametrize("attention", ["none", "zoom_se", "soft"])
+def test_image_alone_is_all_metadata_missing(kind: str, attention: str) -> None:
+    network = classifier(fusion={"kind": kind}, attention={"kind": attention}).eval()
+    batch, metadata = torch.randn(3, 3, 64, 64), torch.randn(3, 5)
+    alone = network(batch)
+    assert alone.shape == (3, 7)
+    assert torch.equal(network(batch, metadata, torch.zeros(3, dtype=torch.bool)), alone)
+    known = network(batch, metadata)
+    assert torch.equal(network(batch, metadata, torch.ones(3, dtype=torch.bool)), known)
+    assert torch.equal(known, alone) == (kind == "none")
+    mixed = network(batch, metadata, torch.tensor([True, False, True]))
+    torch.testing.assert_close(mixed, torch.stack([known[0], alone[1], known[2]]))
+
+
+@pytest.mark.parametrize("attention", ["none", "zoom_se", "soft"])
+def test_every_parameter_learns(attention: str) -> None:
+    network = classifier(fusion={"kind": "mlp"}, attention={"kind": attention}, pooling="flatten")
+    network(torch.randn(4, 3, 64, 64), torch.randn(4, 5)).logsumexp(dim=1).sum().backward()
+    assert [name for name, parameter in network.named_parameters() if parameter.grad is None] == []
+
+
+def test_2022_papers_network_has_its_number_of_parameters() -> None:
+    """2,666,922 in Keras, less the 3 that normalise age; running statistics counted, and no γ in the published code."""
+    model = ModelRecipe.model_validate(
+        {
+            "backbone": "tf_mobilenetv3_large_100",
+            "tap": "block5.2.expand",
+            "attention": {"kind": "soft", "mode": "code"},
+            "fusion": {"kind": "concat", "hidden": 4096},
+            "pooling": "flatten",
+        }
+    )
+    network = LesionClassifier(model, num_classes=7, num_metadata=21, size=224)
+    statistics = sum(buffer.numel() for name, buffer in network.named_buffers() if "running" in name)
+    assert network.num_parameters + statistics == 2_666_922 - 3
+    assert network.head.in_features == 4 * 4 * 1920 + 4096
+
+
+def test_parts_come_in_the_papers_order() -> None:
+    network = classifier(attention={"kind": "soft", "num_heads": 3}, fusion={"kind": "concat", "hidden": 8}, dropout=0.3).eval()
+    batch, metadata, present = torch.randn(2, 3, 64, 64), torch.randn(2, 5), torch.tensor([True, False])
+    attention = network.attention
+    assert isinstance(attention, SoftAttention)
+    features = attention(network.backbone(batch)).mean(dim=(2, 3))
+    torch.testing.assert_close(network.features(batch), features)
+    expected = network.head(network.fusion(features, metadata, present))
+    torch.testing.assert_close(network(batch, metadata, present), expected)
+    network.dropout.train()
+    assert not torch.equal(network(batch, metadata, present), expected)
+
+
+def test_two_logits_are_one_sigmoid() -> None:
+    logits = classifier(num_classes=2).eval()(torch.randn(4, 3, 64, 64))
+    torch.testing.assert_close(logits.softmax(dim=1)[:, 1], torch.sigmoid(logits[:, 1] - logits[:, 0]))
+
+
+def test_average_pooling_takes_any_size() -> None:
+    network = classifier(size=None, attention={"kind": "soft"}).eval()
+    assert network(torch.randn(1, 3, 64, 64)).shape == network(torch.randn(1, 3, 96, 80)).shape == (1, 7)
+
+
+def test_flattening_needs_a_size() -> None:
+    with pytest.raises(RecipeError, match='"flatten" needs a fixed input size'):
+        classifier(size=None, pooling="flatten")
+    assert classifier(size=96, pooling="flatten").head.in_features == 512 * 3 * 3
+
+
+def test_small_maps_are_refused_when_built() -> None:
+    with pytest.raises(RecipeError, match="1x1 feature map"):
+        classifier(size=32, attention={"kind": "soft"})
+    assert classifier(size=32).eval()(torch.randn(1, 3, 32, 32)).shape == (1, 7)
+
+
+@pytest.mark.parametrize("kind", sorted(FUSIONS))
+def test_works_in_bfloat16_and_channels_last(kind: str) -> None:
+    """As training runs it, the published convolution's odd kernel included."""
+    network = classifier(fusion={"kind": kind}, attention={"kind": "soft", "mode": "code"}).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batch = torch.randn(2, 3, 64, 64).to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = network(batch, torch.randn(2, 5), torch.tensor([True, False]))
+    logits.float().sum().backward()
+    assert torch.isfinite(logits).all()
+
+
+def test_preprocessing_is_the_backbones() -> None:
+    network = classifier()
+    assert (network.mean, network.std) == (network.backbone.mean, network.backbone.std)

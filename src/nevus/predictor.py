@@ -113,7 +113,9 @@ class Predictor:
             "metadata": vector,
             "present": ~missing.all(axis=1),
         }
-        (logits,) = self._session.run(["logits"], inputs)
+        # A network without metadata has no use for two of the inputs, and ONNX keeps only what is used.
+        used = {value.name: inputs[value.name] for value in self._session.get_inputs()}
+        (logits,) = self._session.run(["logits"], used)
         return np.asarray(logits, np.float32)
 
     def _answer(self, image: str, row: Probabilities) -> Answer:

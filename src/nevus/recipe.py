@@ -124,7 +124,10 @@ class TrainingRecipe(_Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     channels_last: bool = True
     metadata_dropout: Probability = 0.1
-    monitor: Literal["auc", "balanced_accuracy", "accuracy", "loss"] = "auc"
+    monitor: Literal["auc", "balanced_accuracy", "accuracy", "loss", "last"] = Field(
+        "auc",
+        description="validation figure that chooses the epoch; last keeps the last one, where a small split would choose noise",
+    )
     early_stopping: int = Field(0, ge=0, description="epochs without improvement before stopping; 0 never stops early")
     checkpoint_steps: int = Field(200, ge=1)
 

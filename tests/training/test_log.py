@@ -49,7 +49,9 @@ def test_without_a_terminal_an_epoch_is_a_line(capsys: pytest.CaptureFixture[str
     ]
 
 
-def test_on_a_terminal_the_line_shows_rate_loss_and_auc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_the_line_shows_rate_loss_and_auc(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("TERM", "xterm")

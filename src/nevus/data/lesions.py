@@ -161,7 +161,7 @@ class Lesion:
         number: int,
     ) -> None:
         """Round marks at the lesion's own places, so that every photo of it shows the same ones."""
-        for a, b, c in np.roll(self.spots, number, axis=1)[: int(round(amount * (18 if size < 0.03 else 12)))]:
+        for a, b, c in np.roll(self.spots, number, axis=1)[: round(amount * (18 if size < 0.03 else 12))]:
             reach = self.look.diameter / 2 * 0.85 * np.sqrt(a)
             x, y = reach * np.cos(2 * np.pi * b), reach * np.sin(2 * np.pi * b) * self.elongation
             spot = np.exp(-(((u - x) ** 2 + (v - y) ** 2) / (size * (0.6 + 0.8 * c)) ** 2)) * inside * strength
@@ -169,7 +169,7 @@ class Lesion:
 
     def _vessels(self, image: Field, inside: Field, u: Field, v: Field, fine: Field) -> None:
         """Branching red lines from the rim inwards: arborising vessels."""
-        for a, b, c in self.spots[: int(round(self.look.vessels * 6))]:
+        for a, b, c in self.spots[: round(self.look.vessels * 6)]:
             angle = 2 * np.pi * a
             along = u * np.cos(angle) + v * np.sin(angle)
             across = -u * np.sin(angle) + v * np.cos(angle) - (b - 0.5) * 0.25 * self.look.diameter

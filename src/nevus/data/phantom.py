@@ -94,9 +94,9 @@ def write_phantoms(
     plan = Plan(num_lesions, seed, size, shares or dict(_SHARES))
     manifest, record = folder / "manifest.csv", folder / "phantoms.json"
     table = _table(plan)
-    if record.exists() and json.loads(record.read_text()) == json.loads(json.dumps(asdict(plan))) and manifest.exists():
-        if all((folder / name).is_file() for name in table["path"]):
-            return manifest
+    same = record.exists() and json.loads(record.read_text()) == json.loads(json.dumps(asdict(plan)))
+    if same and manifest.exists() and all((folder / name).is_file() for name in table["path"]):
+        return manifest
     for row in table.itertuples():
         image = paint(str(row.diagnosis), int(row.lesion_seed), int(row.photo_seed), size)
         written, content = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])

@@ -162,7 +162,7 @@ def _one_hot(request: Request, dataset: str, license_name: str, attribution: str
     frame["diagnosis"] = taxonomy.map_column(values.idxmax(axis=1), taxonomy.diagnosis)[0]
     if request.lesions:
         extra = read_table(request.lesions, ("image",)).set_index("image").reindex(table["image"]).fillna("").reset_index()
-        frame["lesion_id"] = extra["lesion_id"] if "lesion_id" in extra else ""
+        frame["lesion_id"] = extra.get("lesion_id", "")
         if "age_approx" in extra:
             frame = _with_metadata(frame, request.lesions, extra, age="age_approx", sex="sex", site="anatom_site_general")
     return frame

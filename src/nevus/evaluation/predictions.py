@@ -72,8 +72,8 @@ class Predictions:
     @property
     def protocol(self) -> str | None:
         """The protocol the rows were made under, None when unknown."""
-        names = self.frame["protocol"].unique() if "protocol" in self.frame else []
-        return str(names[0]) if len(names) and names[0] else None
+        names = list(self.frame["protocol"].unique()) if "protocol" in self.frame else []
+        return str(names[0]) if names and names[0] else None
 
     @property
     def positive(self) -> str | None:
@@ -100,7 +100,7 @@ class Predictions:
     def targets(self, frame: pd.DataFrame) -> NDArray[np.int64]:
         """The class indices of rows, (N,)."""
         places = {name: index for index, name in enumerate(self.classes)}
-        return frame["target"].map(places).to_numpy(np.int64)
+        return np.asarray(frame["target"].map(places), np.int64)
 
     def _check_groups(self) -> None:
         """Under `strict` a group must not be tested in one fold and another: its photos would have trained each other's test."""
@@ -133,8 +133,9 @@ def _problems(frame: pd.DataFrame, folds: "pd.Series[float]", numbers: pd.DataFr
     for column in numbers:
         add(~numbers[column].between(0, 1), str(column), "expected a probability from 0 to 1")
     valid = numbers.apply(lambda column: column.between(0, 1)).all(axis=1)
-    for row in np.flatnonzero(valid & ((numbers.sum(axis=1) - 1).abs() > 1e-3)):
-        found.append((int(row), f"the probabilities sum to {numbers.iloc[row].sum():.4f}: expected 1"))
+    sums = numbers.sum(axis=1)
+    wrong = np.flatnonzero(valid & ((sums - 1).abs() > 1e-3))
+    found.extend((int(row), f"the probabilities sum to {sums[row]:.4f}: expected 1") for row in wrong)
     test = frame["split"] == "test"
     add(test & frame["image_id"].where(test).duplicated(keep=False), "image_id", "is tested more than once")
     keys = frame[["image_id"]].assign(fold=folds)[frame["split"] == "validation"]

@@ -122,7 +122,7 @@ def train(
 
         figures = validate(network, average, examples, validation_rows, recipe.data.size, loss_function)
         schedule = schedule.after_epoch(figures["loss"])
-        score = -figures["loss"] if training.monitor == "loss" else figures[training.monitor]
+        score = {**figures, "loss": -figures["loss"], "last": float(progress.epoch)}[training.monitor]
         improved = progress.best is None or score > progress.best
         if improved:
             progress = replace(progress, best=score, best_epoch=progress.epoch)

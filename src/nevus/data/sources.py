@@ -238,7 +238,7 @@ def _blank(ids: "pd.Series[str]", dataset: str, license_name: str, attribution: 
 
 def _complete(frame: pd.DataFrame, dataset: str, license_name: str, attribution: str) -> pd.DataFrame:
     frame["dataset"], frame["license"], frame["attribution"] = dataset, license_name, attribution
-    return frame.reindex(columns=list(COLUMNS)).fillna("").astype(str)
+    return frame.reindex(columns=list(COLUMNS), fill_value="").astype(str)
 
 
 def _with_metadata(frame: pd.DataFrame, path: Path, table: pd.DataFrame, *, age: str, sex: str, site: str) -> pd.DataFrame:

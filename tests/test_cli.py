@@ -1,0 +1,230 @@
+"""The command line as a stranger meets it: exit codes, one document on standard output, messages instead of tracebacks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from nevus import __main__ as edge
+from nevus.bundle import Bundle
+from nevus.data.manifest import Manifest
+from nevus.predictor import Predictor
+from nevus.recipe import Recipe
+from nevus.training.fit import fit
+
+
+@pytest.fixture(scope="module")
+def bundle(phantoms: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    settings = [
+        "data.task=malignant",
+        "data.size=32",
+        "model.backbone=resnet10t",
+        "model.fusion.kind=concat",
+        "training.epochs=1",
+        "training.precision=float32",
+    ]
+    return fit(Recipe(name="tiny").with_settings(settings), phantoms, tmp_path_factory.mktemp("fit"))
+
+
+def nevus(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    """Run the command line in this process: its exit code, standard output and standard error."""
+    monkeypatch.setattr(sys, "argv", ["nevus", *map(str, words)])
+    capsys.readouterr()
+    try:
+        code = edge.main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    assert "Traceback" not in out + err
+    return code, out, err
+
+
+def test_help_is_quick_and_needs_neither_torch_nor_pandas() -> None:
+    code = "import sys; sys.argv = ['nevus', '--help']\nfrom nevus.__main__ import main\ntry: main()\nexcept SystemExit: pass\n"
+    code += "print([m for m in ('torch', 'pandas', 'numpy', 'cv2', 'matplotlib') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    for verb in ("prepare", "split", "fit", "cross-validate", "evaluate", "report", "predict", "demo"):
+        assert verb in found
+    assert found.rstrip().endswith("[]")
+
+
+def test_python_m_nevus_is_the_same_program() -> None:
+    found = subprocess.run([sys.executable, "-m", "nevus", "--version"], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "0.1.0"
+
+
+def test_predict_with_any_subset_of_the_metadata(
+    bundle: Bundle, phantoms: Manifest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = phantoms.paths()[0]
+    subsets = [[], ["--age", 61], ["--sex", "female"], ["--site", "back"], ["--age", 61, "--sex", "female", "--site", "back"]]
+    answers = []
+    for subset in subsets:
+        code, out, _ = nevus(monkeypatch, capsys, "predict", image, "--bundle", bundle.path, "--json", *subset)
+        assert code == 0
+        (answer,) = json.loads(out)
+        assert set(answer) == {"image", "probabilities", "malignant_probability", "decision", "refer", "reasons"}
+        assert sum(answer["probabilities"].values()) == pytest.approx(1)
+        assert answer["malignant_probability"] == pytest.approx(answer["probabilities"]["malignant"])
+        answers.append(answer["malignant_probability"])
+    assert len(set(answers)) == len(subsets), "the metadata must count"
+
+
+def test_predict_decides_at_the_bundles_threshold_not_at_a_half(bundle: Bundle, phantoms: Manifest) -> None:
+    threshold = bundle.document["operating_point"]["threshold"]
+    answers = Predictor(bundle).predict(phantoms.paths()[:40])
+    for answer in answers:
+        assert answer.decision == ("malignant" if answer.probabilities["malignant"] >= threshold else "benign")
+        assert answer.refer == (answer.decision == "malignant")
+    assert {answer.decision for answer in answers} == {"benign", "malignant"}
+
+
+def test_predict_reads_folders_and_names_every_missing_place(
+    bundle: Bundle, phantoms: Manifest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = nevus(monkeypatch, capsys, "predict", phantoms.root / "images", "--bundle", bundle.path)
+    assert code == 0
+    assert out.count("malignant in all") == len(phantoms)
+    assert "not for diagnosis" in err
+    code, out, err = nevus(monkeypatch, capsys, "predict", "none.jpg", "nor.png", "--bundle", bundle.path, "--json")
+    assert (code, out) == (2, "")
+    assert "none.jpg: no such file" in err and "nor.png: no such file" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--site", "moon"], "--site 'moon': expected one of head/neck"),
+        (["--sex", "x"], "--sex 'x': expected one of female, male"),
+    ],
+)
+def test_metadata_that_is_not_understood_is_refused(
+    bundle: Bundle,
+    phantoms: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    code, _, err = nevus(monkeypatch, capsys, "predict", phantoms.paths()[0], "--bundle", bundle.path, *words)
+    assert code == 2
+    assert message in err
+
+
+def test_bad_images_and_changed_bundles_exit_with_two(
+    bundle: Bundle, phantoms: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cut.jpg").write_bytes(phantoms.paths()[0].read_bytes()[:300])
+    code, _, err = nevus(monkeypatch, capsys, "predict", tmp_path / "cut.jpg", "--bundle", bundle.path)
+    assert code == 2
+    assert "cut.jpg: the image is damaged" in err
+    import shutil
+
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle.path, copy)
+    content = bytearray((copy / "model.onnx").read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / "model.onnx").write_bytes(content)
+    code, _, err = nevus(monkeypatch, capsys, "predict", phantoms.paths()[0], "--bundle", copy)
+    assert code == 2
+    assert "model.onnx: its SHA-256 is" in err
+
+
+def test_any_image_a_user_may_have_gets_an_answer(bundle: Bundle, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    colour = rng.integers(0, 256, (120, 90, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "grey.png"), colour[:, :, 0])
+    cv2.imwrite(str(tmp_path / "sixteen.png"), colour.astype(np.uint16) * 257)
+    cv2.imwrite(str(tmp_path / "alpha.png"), np.dstack([colour, np.full((120, 90), 255, np.uint8)]))
+    cv2.imwrite(str(tmp_path / "large.jpg"), cv2.resize(colour, (3000, 2000)))
+    for answer in Predictor(bundle).predict(sorted(tmp_path.iterdir())):
+        assert 0 <= answer.malignant_probability <= 1
+
+
+def test_prepare_split_cross_validate_evaluate_and_report(
+    phantoms: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mine"
+    for row in phantoms.frame.itertuples():
+        name = "malignant" if row.target else "benign"
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / Path(str(row.path)).name).write_bytes((phantoms.root / str(row.path)).read_bytes())
+    manifest, run = tmp_path / "manifest.csv", tmp_path / "run"
+    code, out, _ = nevus(monkeypatch, capsys, "prepare", "--source", "folders", "--images", folder, "--out", manifest, "--json")
+    assert code == 0
+    assert json.loads(out)["num_images"] == len(phantoms)
+    split = ["split", manifest, "--out", tmp_path / "folds.csv", "--task", "malignant", "--folds", "2"]
+    code, out, _ = nevus(monkeypatch, capsys, *split)
+    assert code == 0
+    assert "strict, fold 0: " in out
+    (tmp_path / "r.toml").write_text('name = "mine"\n[model]\nbackbone = "resnet10t"\n[training]\nepochs = 1\nprecision = "float32"\n')
+    words = ["--manifest", manifest, "--set", "data.size=32", "--set", "data.task=malignant", "--set", "data.num_folds=2"]
+    words += ["--folds", tmp_path / "folds.csv", "--json"]
+    code, out, _ = nevus(monkeypatch, capsys, "cross-validate", tmp_path / "r.toml", "--out", run, *words)
+    assert code == 0
+    assert json.loads(out) == json.loads((run / "evaluation.json").read_text())
+    for name in ("predictions.csv", "folds.csv", "evaluation.json", "report.html", "fold-1/bundle/bundle.json"):
+        assert (run / name).exists(), name
+    code, out, _ = nevus(monkeypatch, capsys, "evaluate", run / "predictions.csv", "--json", "--out", tmp_path / "e.json")
+    assert code == 0
+    assert json.loads(out)["metrics"] == json.loads((run / "evaluation.json").read_text())["metrics"]
+    code, out, _ = nevus(monkeypatch, capsys, "evaluate", run / "predictions.csv")
+    assert "95% interval" in out and "folds, mean ± sd" in out
+    code, out, _ = nevus(monkeypatch, capsys, "report", run, "--out", tmp_path / "page.html")
+    assert code == 0
+    assert (tmp_path / "page.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["split", "none.csv", "--out", "f.csv"], "none.csv: no such file"),
+        (["split", "none.csv", "--out", "f.csv", "--folds", "1"], "num_folds"),
+        (["evaluate", "none.csv"], "none.csv: no such file"),
+        (["cross-validate", "none.toml", "--out", "run"], "none.toml: cannot be read"),
+        (["prepare", "--source", "moon", "--images", ".", "--out", "m.csv"], "Choose one of ham10000"),
+        (["prepare", "--source", "ham10000", "--images", ".", "--out", "m.csv", "--missing", "x"], "expected error or drop"),
+        (["prepare", "--source", "ham10000", "--images", "gone", "--out", "m.csv"], "gone: not a folder"),
+        (["report", "none"], "cannot be read"),
+        (["predict", "x.jpg", "--bundle", "none"], "x.jpg: no such file"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = nevus(monkeypatch, capsys, *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recipe_without_a_manifest_says_how_to_give_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "r.toml").write_text('name = "mine"')
+    code, _, err = nevus(monkeypatch, capsys, "fit", tmp_path / "r.toml", "--out", tmp_path / "run")
+    assert code == 2
+    assert "Give --manifest" in err
+
+
+def test_an_interruption_exits_with_130_and_a_fault_says_that_it_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import nevus.cli
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    def faulty() -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(nevus.cli, "app", interrupted)
+    assert edge.main() == 130
+    monkeypatch.setattr(nevus.cli, "app", faulty)
+    assert edge.main() == 2
+    assert "RuntimeError: odd. This is a fault in nevus" in capsys.readouterr().err

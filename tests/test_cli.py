@@ -61,7 +61,13 @@ def test_predict_with_any_subset_of_the_metadata(
     bundle: Bundle, phantoms: Manifest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = phantoms.paths()[0]
-    subsets = [[], ["--age", 61], ["--sex", "female"], ["--site", "back"], ["--age", 61, "--sex", "female", "--site", "back"]]
+    subsets: list[list[object]] = [
+        [],
+        ["--age", 61],
+        ["--sex", "female"],
+        ["--site", "back"],
+        ["--age", 61, "--sex", "female", "--site", "back"],
+    ]
     answers = []
     for subset in subsets:
         code, out, _ = nevus(monkeypatch, capsys, "predict", image, "--bundle", bundle.path, "--json", *subset)
@@ -92,7 +98,8 @@ def test_predict_reads_folders_and_names_every_missing_place(
     assert "not for diagnosis" in err
     code, out, err = nevus(monkeypatch, capsys, "predict", "none.jpg", "nor.png", "--bundle", bundle.path, "--json")
     assert (code, out) == (2, "")
-    assert "none.jpg: no such file" in err and "nor.png: no such file" in err
+    assert "none.jpg: no such file" in err
+    assert "nor.png: no such file" in err
 
 
 @pytest.mark.parametrize(
@@ -161,7 +168,9 @@ def test_prepare_split_cross_validate_evaluate_and_report(
     code, out, _ = nevus(monkeypatch, capsys, *split)
     assert code == 0
     assert "strict, fold 0: " in out
-    (tmp_path / "r.toml").write_text('name = "mine"\n[model]\nbackbone = "resnet10t"\n[training]\nepochs = 1\nprecision = "float32"\n')
+    (tmp_path / "r.toml").write_text(
+        'name = "mine"\n[model]\nbackbone = "resnet10t"\n[training]\nepochs = 1\nprecision = "float32"\n'
+    )
     words = ["--manifest", manifest, "--set", "data.size=32", "--set", "data.task=malignant", "--set", "data.num_folds=2"]
     words += ["--folds", tmp_path / "folds.csv", "--json"]
     code, out, _ = nevus(monkeypatch, capsys, "cross-validate", tmp_path / "r.toml", "--out", run, *words)
@@ -173,7 +182,8 @@ def test_prepare_split_cross_validate_evaluate_and_report(
     assert code == 0
     assert json.loads(out)["metrics"] == json.loads((run / "evaluation.json").read_text())["metrics"]
     code, out, _ = nevus(monkeypatch, capsys, "evaluate", run / "predictions.csv")
-    assert "95% interval" in out and "folds, mean ± sd" in out
+    assert "95% interval" in out
+    assert "folds, mean ± sd" in out
     code, out, _ = nevus(monkeypatch, capsys, "report", run, "--out", tmp_path / "page.html")
     assert code == 0
     assert (tmp_path / "page.html").stat().st_size > 10_000

@@ -31,7 +31,9 @@ def test_jpeg_is_what_pillow_and_opencv_decode() -> None:
     content = saved(Image.fromarray(picture()), "JPEG", quality=90)
     ours = decode_image(content, "a.jpg").astype(int)
     pillow = np.asarray(Image.open(io.BytesIO(content))).astype(int)
-    opencv = cv2.cvtColor(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB).astype(int)
+    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    opencv = decoded[:, :, ::-1].astype(int)
     assert abs(ours - pillow).max() <= 1
     assert abs(ours - opencv).max() <= 1
 

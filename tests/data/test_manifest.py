@@ -9,9 +9,7 @@ from nevus.errors import DataError
 
 HEADER = "image_id,path,dataset,diagnosis,target,lesion_id,patient_id,age_years,sex,site\n"
 GOOD = HEADER + (
-    "a,images/a.jpg,d,mel,,L1,P1,61,female,torso\n"
-    "b,images/b.jpg,d,nv,0,L2,P1,,,\n"
-    "c,images/c.jpg,d,,,L3,,40.5,male,head/neck\n"
+    "a,images/a.jpg,d,mel,,L1,P1,61,female,torso\nb,images/b.jpg,d,nv,0,L2,P1,,,\nc,images/c.jpg,d,,,L3,,40.5,male,head/neck\n"
 )
 
 
@@ -145,7 +143,9 @@ def test_two_diagnoses_of_one_lesion_are_said_and_kept(folder: Path, caplog: pyt
     assert len(manifest) == 3
 
 
-@pytest.mark.parametrize("name", ["dx_type", "benign_malignant", "diagnosis_confirm_type", "file_size", "images_per_patient", "iddx_3"])
+@pytest.mark.parametrize(
+    "name", ["dx_type", "benign_malignant", "diagnosis_confirm_type", "file_size", "images_per_patient", "iddx_3"]
+)
 def test_what_betrays_the_answer_is_refused_by_name(name: str) -> None:
     with pytest.raises(DataError, match=f"{name}: "):
         refuse_inputs(["age", name])
@@ -158,7 +158,14 @@ def frame(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:
 
 
 def test_groups_are_chains_of_shared_ids_and_links() -> None:
-    rows = [("a", "d", "L1", ""), ("b", "d", "L1", "P1"), ("c", "d", "L9", "P1"), ("e", "d", "", ""), ("f", "d", "", ""), ("g", "x", "L1", "")]
+    rows = [
+        ("a", "d", "L1", ""),
+        ("b", "d", "L1", "P1"),
+        ("c", "d", "L9", "P1"),
+        ("e", "d", "", ""),
+        ("f", "d", "", ""),
+        ("g", "x", "L1", ""),
+    ]
     assert group_ids(frame(rows)).tolist() == ["d:P1", "d:P1", "d:P1", "d:e", "d:f", "x:L1"]
     assert group_ids(frame(rows), [("e", "c"), ("f", "g")]).tolist() == ["d:P1"] * 4 + ["x:L1"] * 2
     reversed_rows = group_ids(frame(rows[::-1])).tolist()

@@ -33,7 +33,9 @@ def test_dropping_a_field_is_encoding_it_missing(given_rows: list[tuple[float | 
     encoder = MetadataEncoder(("age", "sex", "site"), 50.0, 12.0)
     vector, missing = encoder.encode(columns(given_rows), len(given_rows))
     hidden = np.random.default_rng(seed).random((len(given_rows), 3)) < 0.5
-    emptied = [(None if h[0] else a, "" if h[1] else s, "" if h[2] else p) for (a, s, p), h in zip(given_rows, hidden, strict=True)]
+    emptied = [
+        (None if h[0] else a, "" if h[1] else s, "" if h[2] else p) for (a, s, p), h in zip(given_rows, hidden, strict=True)
+    ]
     expected, _ = encoder.encode(columns(emptied), len(given_rows))
     assert (encoder.drop(vector, missing | hidden) == expected).all()
 

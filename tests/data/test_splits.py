@@ -36,7 +36,9 @@ def test_strict_never_lets_a_group_cross(seed: int, num_folds: int) -> None:
     for fold in folds.tested:
         parts = folds.parts(rows, fold)
         sets = [set(groups[part]) for part in (parts.train, parts.validation, parts.test)]
-        assert not sets[0] & sets[1] and not sets[0] & sets[2] and not sets[1] & sets[2]
+        assert not sets[0] & sets[1]
+        assert not sets[0] & sets[2]
+        assert not sets[1] & sets[2]
         assert len(parts.train) + len(parts.validation) + len(parts.test) == len(rows)
         tested += parts.test.tolist()
     assert sorted(tested) == list(range(len(rows)))

@@ -91,7 +91,12 @@ def test_without_a_threshold_what_needs_one_is_null_with_the_reason() -> None:
 def test_a_given_threshold_is_used() -> None:
     table = binary(validation=False)
     result = document(table, threshold=0.6)
-    assert result["operating_point"] == {"rule": "given", "chosen_on": "given", "thresholds": {"0": 0.6, "1": 0.6}, "reason": None}
+    assert result["operating_point"] == {
+        "rule": "given",
+        "chosen_on": "given",
+        "thresholds": {"0": 0.6, "1": 0.6},
+        "reason": None,
+    }
     truth = table["target"] == "malignant"
     assert result["metrics"]["sensitivity"]["value"] == pytest.approx((table["p_malignant"] >= 0.6)[truth].mean())
     with pytest.raises(DataError, match="from 0 to 1"):
@@ -115,7 +120,8 @@ def test_seven_classes() -> None:
     assert result["metrics"]["sensitivity"]["value"] is None
     assert 0 < result["metrics"]["balanced_accuracy"]["value"] < 1
     assert result["per_class"]["df"]["sensitivity"]["n"] == 20
-    assert result["protocol"] is None and result["optimistic"] is None
+    assert result["protocol"] is None
+    assert result["optimistic"] is None
     assert "group_id" in result["notes"][0]
     json.dumps(result, allow_nan=False)
 

@@ -14,7 +14,7 @@ from nevus.errors import DataError
 from nevus.files import sha256
 from nevus.recipe import Recipe
 from nevus.training.fit import fit
-from nevus.training.loop import Report
+from nevus.training.log import LiveProgress, Report
 
 
 class Killed(BaseException):
@@ -33,8 +33,6 @@ def test_a_run_stopped_within_epochs_and_between_them_ends_with_the_same_weights
     phantoms: Manifest, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = fit(tiny, phantoms, tmp_path / "whole")
-    from nevus.training.log import LiveProgress
-
     # Step 3 lies between checkpoints, so step 3 is done twice; the last kill falls into the second epoch.
     for step in (3, 5, 7):
         monkeypatch.setattr(LiveProgress, "__call__", lambda self, event, step=step: killed_at(step)(event))

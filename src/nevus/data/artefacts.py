@@ -5,6 +5,7 @@ The only place that draws them: for phantoms, for augmentation and for robustnes
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -132,5 +133,6 @@ def _mixed(image: Pixels, drawn: Pixels, share: float) -> Pixels:
     return cv2.addWeighted(drawn, share, image, 1 - share, 0).astype(np.uint8, copy=False)
 
 
-def _clipped(values: NDArray[np.floating]) -> Pixels:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+def _clipped(values: NDArray[Any]) -> Pixels:
+    pixels: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return pixels

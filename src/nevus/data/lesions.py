@@ -94,7 +94,8 @@ class Lesion:
         inside, radius = self._mask(u, v, middle, fine, grainy)
         self._colour(image, inside, radius, u, v, (coarse, middle, fine, grainy, pores))
         self._structures(image, inside, radius, u, v, fine, grainy, pores)
-        return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        pixels: Pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        return pixels
 
     def _mask(self, u: Field, v: Field, middle: Field, fine: Field, grainy: Field) -> tuple[Field, Field]:
         """How much of each pixel is lesion (0 to 1), and its distance from the middle in radii."""
@@ -118,9 +119,9 @@ class Lesion:
             paint = paint * (1 - patch[:, :, None]) + colour * patch[:, :, None]
         if self.look.veil:
             veil = np.clip(coarse + sided - 0.2, 0, 1) * self.look.veil * (radius < 0.85)
-            paint = paint * (1 - 0.75 * veil[:, :, None]) + np.float32((92, 98, 120)) * 0.75 * veil[:, :, None]
+            paint = paint * (1 - 0.75 * veil[:, :, None]) + _rgb((92, 98, 120)) * 0.75 * veil[:, :, None]
         # Pigment takes light away: on dark skin a lesion is darker than on light skin.
-        paint = paint * (0.55 + 0.45 * self.skin / np.float32(_SKINS[1]))
+        paint = paint * (0.55 + 0.45 * self.skin / _rgb(_SKINS[1]))
         cover = (inside * self.look.opacity * np.clip(1.05 + 0.18 * middle - 0.12 * radius, 0, 1.1))[:, :, None]
         image += cover * (paint + 4 * pores[:, :, None] - image)
 
@@ -134,17 +135,17 @@ class Lesion:
             image *= (1 - 0.34 * look.network * inside * np.clip(mesh, 0, 1) * np.clip(1.2 - 0.6 * radius, 0, 1))[:, :, None]
         if look.scale:
             flakes = np.clip(grainy * 0.8 + pores * 0.7 - 0.55, 0, 1) * inside * look.scale
-            image += flakes[:, :, None] * (np.float32((238, 226, 214)) - image) * 0.8
+            image += flakes[:, :, None] * (_rgb((238, 226, 214)) - image) * 0.8
         if look.scar:
             pale = np.exp(-((radius / 0.42) ** 2)) * look.scar * 0.75 * np.clip(1 + 0.5 * fine, 0, 1)
-            image += pale[:, :, None] * (np.float32((232, 206, 192)) - image)
+            image += pale[:, :, None] * (_rgb((232, 206, 192)) - image)
         marks = (
             (look.dots, (48, 36, 34), 0.012, 0.85),
             (look.milia, (236, 214, 176), 0.014, 0.7),
             (look.lacunae, (96, 12, 40), 0.045, 0.7),
         )
         for number, (amount, colour, size, strength) in enumerate(marks):
-            self._spots(image, inside, u, v, amount, np.float32(colour), size, strength, number)
+            self._spots(image, inside, u, v, amount, _rgb(colour), size, strength, number)
         if look.vessels:
             self._vessels(image, inside, u, v, fine)
 
@@ -176,7 +177,11 @@ class Lesion:
             course = across + 0.035 * np.sin(along * (18 + 16 * c) + 6 * b) + 0.02 * fine
             width = 0.0045 + 0.004 * np.clip(along / self.look.diameter + 0.5, 0, 1)
             line = np.exp(-((course / width) ** 2)) * inside * (along > -0.1 * self.look.diameter * c) * 0.75
-            image += line[:, :, None] * (np.float32((176, 40, 48)) - image)
+            image += line[:, :, None] * (_rgb((176, 40, 48)) - image)
+
+
+def _rgb(colour: tuple[int, int, int]) -> Field:
+    return np.array(colour, np.float32)
 
 
 def _mixed(own: Look, other: Look, share: float, rng: np.random.Generator) -> Look:

@@ -97,12 +97,12 @@ def write_phantoms(
     same = record.exists() and json.loads(record.read_text()) == json.loads(json.dumps(asdict(plan)))
     if same and manifest.exists() and all((folder / name).is_file() for name in table["path"]):
         return manifest
-    for row in table.itertuples():
-        image = paint(str(row.diagnosis), int(row.lesion_seed), int(row.photo_seed), size)
+    for row in table.to_dict("records"):
+        image = paint(row["diagnosis"], row["lesion_seed"], row["photo_seed"], size)
         written, content = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
         if not written:
-            raise NevusError(f"{folder / str(row.path)}: the phantom could not be encoded.")
-        write(folder / str(row.path), content.tobytes())
+            raise NevusError(f"{folder / row['path']}: the phantom could not be encoded.")
+        write(folder / row["path"], content.tobytes())
     Manifest.build(table[[name for name in COLUMNS if name in table]], folder, manifest).write(manifest)
     write_json(record, asdict(plan))
     return manifest

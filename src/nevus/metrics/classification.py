@@ -137,4 +137,5 @@ def _diagonal(matrix: Floats) -> Floats:
 
 def _ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
     top, bottom = np.broadcast_arrays(np.asarray(numerator, np.float64), np.asarray(denominator, np.float64))
-    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    ratio: Floats = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    return ratio

@@ -7,10 +7,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
-from nevus.evaluation.evaluate import evaluate
-from nevus.evaluation.predictions import Predictions
 
 from nevus.data.manifest import Manifest
+from nevus.evaluation.evaluate import evaluate
+from nevus.evaluation.predictions import Predictions
 from nevus.files import write, write_json
 from nevus.recipe import Recipe
 

@@ -50,7 +50,7 @@ LOOKS: dict[str, Look] = {
         0.58, 0.65, 0.60, 0.13, ((82, 56, 46), (132, 86, 62), (56, 52, 66), (160, 96, 84)), 0.88, network=0.4, dots=0.5, veil=0.55
     ),
     "nv": Look(0.40, 0.18, 0.15, 0.22, ((122, 82, 58), (150, 106, 76)), 0.80, network=0.6, dots=0.15),
-    "vasc": Look(0.32, 0.22, 0.20, 0.14, ((158, 44, 52), (112, 34, 62), (184, 72, 72)), 0.85, lacunae=0.9),
+    "vasc": Look(0.32, 0.22, 0.20, 0.14, ((146, 56, 56), (104, 42, 58), (178, 88, 82)), 0.85, lacunae=0.9),
 }
 _SKINS = ((232, 196, 178), (224, 182, 160), (214, 168, 144), (196, 148, 122), (160, 114, 88), (118, 82, 62))
 
@@ -142,7 +142,7 @@ class Lesion:
         marks = (
             (look.dots, (48, 36, 34), 0.012, 0.85),
             (look.milia, (236, 214, 176), 0.014, 0.7),
-            (look.lacunae, (96, 12, 40), 0.045, 0.7),
+            (look.lacunae, (86, 20, 32), 0.045, 0.7),
         )
         for number, (amount, colour, size, strength) in enumerate(marks):
             self._spots(image, inside, u, v, amount, _rgb(colour), size, strength, number)
@@ -176,8 +176,8 @@ class Lesion:
             across = -u * np.sin(angle) + v * np.cos(angle) - (b - 0.5) * 0.25 * self.look.diameter
             course = across + 0.035 * np.sin(along * (18 + 16 * c) + 6 * b) + 0.02 * fine
             width = 0.0045 + 0.004 * np.clip(along / self.look.diameter + 0.5, 0, 1)
-            line = np.exp(-((course / width) ** 2)) * inside * (along > -0.1 * self.look.diameter * c) * 0.75
-            image += line[:, :, None] * (_rgb((176, 40, 48)) - image)
+            line = np.exp(-((course / width) ** 2)) * inside * (along > -0.1 * self.look.diameter * c) * 0.5
+            image += line[:, :, None] * (_rgb((160, 62, 60)) - image)
 
 
 def _rgb(colour: tuple[int, int, int]) -> Field:

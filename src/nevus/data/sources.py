@@ -131,8 +131,7 @@ def _isic2020(request: Request) -> pd.DataFrame:
         # Benign images carry diagnoses that are none of ours ("cafe-au-lait macule"), most "unknown": empty, and still a target.
         frame["diagnosis"] = taxonomy.map_column(table["diagnosis"], taxonomy.diagnosis)[0]
     if request.lesions:
-        lesions = read_table(request.lesions, ("image_name", "lesion_id")).set_index("image_name")["lesion_id"]
-        frame["lesion_id"] = table["image_name"].map(lesions[~lesions.index.duplicated()]).fillna("")
+        frame["lesion_id"] = _second_table(request.lesions, frame, "image_name", "lesion_id")["lesion_id"]
     site = "anatom_site_general_challenge"
     return _with_metadata(frame, request.table, table, age="age_approx", sex="sex", site=site)
 
@@ -161,7 +160,7 @@ def _one_hot(request: Request, dataset: str, license_name: str, attribution: str
     frame = _blank(table["image"], dataset, license_name, attribution)
     frame["diagnosis"] = taxonomy.map_column(values.idxmax(axis=1), taxonomy.diagnosis)[0]
     if request.lesions:
-        extra = read_table(request.lesions, ("image",)).set_index("image").reindex(table["image"]).fillna("").reset_index()
+        extra = _second_table(request.lesions, frame, "image")
         frame["lesion_id"] = extra.get("lesion_id", "")
         if "age_approx" in extra:
             frame = _with_metadata(frame, request.lesions, extra, age="age_approx", sex="sex", site="anatom_site_general")
@@ -236,6 +235,17 @@ def _blank(ids: "pd.Series[str]", dataset: str, license_name: str, attribution: 
     return _complete(pd.DataFrame({"image_id": ids.map(_plain_id)}), dataset, license_name, attribution)
 
 
+def _second_table(path: Path, frame: pd.DataFrame, name: str, *required: str) -> pd.DataFrame:
+    """The rows of another table, found by image id and in the order of `frame`; "" for images that it lacks."""
+    table = read_table(path, (name, *required))
+    table.index = pd.Index(table[name].map(_plain_id))
+    if repeated := table.index[table.index.duplicated()].unique().tolist():
+        raise DataError(listed(f"{path}: {len(repeated)} images have several rows:", repeated, remedy="Keep one of each."))
+    if not table.index.isin(frame["image_id"]).any():
+        raise DataError(f"{path}: none of its images is in the other table. Its first is {table.index[0]}.")
+    return table.reindex(frame["image_id"]).fillna("").reset_index(drop=True)
+
+
 def _complete(frame: pd.DataFrame, dataset: str, license_name: str, attribution: str) -> pd.DataFrame:
     frame["dataset"], frame["license"], frame["attribution"] = dataset, license_name, attribution
     return frame.reindex(columns=list(COLUMNS), fill_value="").astype(str)
@@ -257,7 +267,8 @@ def _mapped(
     """A column in our words; a value that no rule maps, or an empty one where it is required, is an error that counts it."""
     values, unmapped = taxonomy.map_column(table[column], mapping)
     if required:
-        unmapped.update(text or "(empty)" for text, value in zip(table[column], values, strict=True) if not value and text == "")
+        pairs = zip(table[column], values, strict=True)
+        unmapped.update([text or "(empty)" for text, value in pairs if not value and text not in unmapped])
     if unmapped:
         problems = [f"{column} {text!r} in {count} rows" for text, count in unmapped.most_common()]
         raise DataError(listed(f"{path}: values that cannot be understood:", problems, remedy="Mend or empty them."))

@@ -55,11 +55,43 @@ _SITE = {
     "arm": "upper extremity",
     "leg": "lower extremity",
     "shoulder": "upper extremity",
-    "buttock": "torso",
-    "buttocks": "torso",
+    "buttock": "lower extremity",
     "palm": "palms/soles",
+    "palm of hand": "palms/soles",
     "sole": "palms/soles",
+    "sole of foot": "palms/soles",
+    "mouth": "oral/genital",
+    "anogenital region": "oral/genital",
+    # the archive's `anatom_site_special`
+    "acral palms or soles": "palms/soles",
 }
+
+# The archive's fourth level below "Nevus". Lesions without melanocytes are called nevus too (sebaceus, comedonicus, anemicus), so
+# a name that only begins so is not enough.
+_NEVI = (
+    "acral",
+    "agminated",
+    "atypical",
+    "atypical, dysplastic, or clark",
+    "balloon cell",
+    "bap-1 deficient",
+    "clark",
+    "combined",
+    "congenital",
+    "deep penetrating",
+    "dysplastic",
+    "halo",
+    "lentiginous",
+    "meyerson",
+    "nos, compound",
+    "nos, dermal",
+    "nos, junctional",
+    "of special anatomic site",
+    "recurrent or persistent",
+    "reed",
+    "spilus",
+    "spitz",
+)
 
 _DIAGNOSIS = {
     **{name: name for name in DIAGNOSES},
@@ -68,12 +100,13 @@ _DIAGNOSIS = {
     "ak": "akiec",
     # ISIC-2020's `diagnosis` and the archive's older one
     "nevus": "nv",
+    "nevus spilus": "nv",
     "melanoma": "mel",
+    "melanoma metastasis": "mel",
     "seborrheic keratosis": "bkl",
     "lentigo nos": "bkl",
     "lichenoid keratosis": "bkl",
     "solar lentigo": "bkl",
-    "lentigo simplex": "bkl",
     "pigmented benign keratosis": "bkl",
     "actinic keratosis": "akiec",
     "solar or actinic keratosis": "akiec",
@@ -85,28 +118,30 @@ _DIAGNOSIS = {
     "hemangioma": "vasc",
     "angiokeratoma": "vasc",
     "pyogenic granuloma": "vasc",
-}
-
-# The archive's `diagnosis_1..5` and ISIC-2024's `iddx_1..5`: the most specific level that starts like this decides.
-_DIAGNOSIS_PREFIXES = {
-    "melanoma": "mel",
-    "nevus": "nv",
-    "basal cell carcinoma": "bcc",
+    # The archive's `diagnosis_1..5` and ISIC-2024's `iddx_1..5`; a finer name that is not here counts as the level above it.
+    **{f"nevus, {kind}": "nv" for kind in _NEVI},
+    "blue nevus": "nv",
+    "melanoma, nos": "mel",
+    "melanoma in situ": "mel",
+    "melanoma invasive": "mel",
+    "squamous cell carcinoma, nos": "scc",
+    "squamous cell carcinoma, invasive": "scc",
     "squamous cell carcinoma in situ": "akiec",
-    "squamous cell carcinoma": "scc",
-    "bowen": "akiec",
-    "solar or actinic keratosis": "akiec",
-    "actinic keratosis": "akiec",
-    "seborrheic keratosis": "bkl",
-    "pigmented benign keratosis": "bkl",
-    "solar lentigo": "bkl",
+    "squamous cell carcinoma in situ, bowen's disease": "akiec",
+    "squamous cell carcinoma in situ, bowens disease": "akiec",
+    "bowen's disease": "akiec",
+    "bowens disease": "akiec",
     "lichen planus like keratosis": "bkl",
-    "lichenoid keratosis": "bkl",
-    "dermatofibroma": "df",
-    "hemangioma": "vasc",
-    "angiokeratoma": "vasc",
-    "pyogenic granuloma": "vasc",
-    "vascular": "vasc",
+    "vascular spider": "vasc",
+    # Two groups of the second level say enough where nothing finer is known, as for HAM10000's vascular lesions.
+    "benign:benign soft tissue proliferations - vascular": "vasc",
+    "malignant:malignant melanocytic proliferations (melanoma)": "mel",
+    # The seven classes as MedMNIST and folders of images call them
+    "actinic keratoses": "akiec",
+    "actinic keratoses and intraepithelial carcinoma": "akiec",
+    "benign keratosis-like lesions": "bkl",
+    "melanocytic nevi": "nv",
+    "vascular lesions": "vasc",
 }
 
 
@@ -125,7 +160,7 @@ def site(text: str) -> str | None:
     >>> site("lower extremity"), site("Head and neck:Head:Scalp"), site("back"), site("moon")
     ('lower extremity', 'head/neck', 'torso', None)
     """
-    return _finest(text, _SITE, {})
+    return _finest(text, _SITE)
 
 
 def diagnosis(text: str) -> str | None:
@@ -134,7 +169,7 @@ def diagnosis(text: str) -> str | None:
     >>> diagnosis("MEL"), diagnosis("Benign:Benign melanocytic proliferations:Nevus:Nevus, Atypical"), diagnosis("acne")
     ('mel', 'nv', None)
     """
-    return _finest(text, _DIAGNOSIS, _DIAGNOSIS_PREFIXES)
+    return _finest(text, _DIAGNOSIS)
 
 
 def malignant(text: str) -> str | None:
@@ -171,16 +206,10 @@ def _look_up(text: str, known: Mapping[str, str]) -> str | None:
     return "" if plain in _UNKNOWN else known.get(plain)
 
 
-def _finest(text: str, known: Mapping[str, str], prefixes: Mapping[str, str]) -> str | None:
+def _finest(text: str, known: Mapping[str, str]) -> str | None:
     """The whole text, else the parts of a hierarchical text from the finest to the coarsest."""
-    whole = _look_up(text, known)
+    parts = [part.strip() for part in text.split(":") if part.strip()]
+    whole = _look_up(":".join(parts), known)
     if whole is not None:
         return whole
-    for part in reversed(text.split(":")):
-        exact = _look_up(part, known)
-        if exact:
-            return exact
-        plain = part.strip().lower()
-        if code := next((code for prefix, code in prefixes.items() if plain.startswith(prefix)), None):
-            return code
-    return None
+    return next((found for part in reversed(parts) if (found := _look_up(part, known))), None)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from nevus.bundle import Bundle
-from nevus.errors import BundleError
+from nevus.errors import BundleError, NevusError
 from nevus.files import write
 
 
@@ -54,3 +54,14 @@ def test_a_bundle_cut_short_is_none(tmp_path: Path) -> None:
         Bundle.write(path, {"classes": []}, {"model.onnx": fails})
     with pytest.raises(BundleError, match="not a bundle"):
         Bundle.load(path)
+
+
+def test_a_full_disk_leaves_no_bundle(tmp_path: Path) -> None:
+    def overflowing(path: Path) -> None:
+        Path("/dev/full").write_bytes(b"x" * 4096)
+
+    whole = bundle(tmp_path)
+    with pytest.raises(NevusError, match="the disk is full"):
+        Bundle.write(whole.path, {"classes": ["a", "b"]}, {"model.onnx": overflowing})
+    with pytest.raises(BundleError, match="not a bundle"):
+        Bundle.load(whole.path)

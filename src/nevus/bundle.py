@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nevus.errors import BundleError, NevusError, listed
-from nevus.files import sha256, write
+from nevus.errors import BundleError, listed
+from nevus.files import sha256, write, writing
 
 FORMAT = 1
 _BLANK = "0" * 64
@@ -64,13 +64,11 @@ class Bundle:
             For each file's name a function that writes it to the path it is given.
         """
         path = Path(path)
-        try:
+        with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             (path / "bundle.json").unlink(missing_ok=True)
             for name, write_content in contents.items():
                 write_content(path / name)
-        except OSError as error:
-            raise NevusError(f"{path}: the bundle cannot be written ({error.strerror}).") from error
         whole = {"format": FORMAT, **document, "files": {name: sha256(path / name) for name in contents}, "checksum": _BLANK}
         text = json.dumps(whole, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
         write(path / "bundle.json", text.replace(_BLANK, hashlib.sha256(text.encode()).hexdigest()))

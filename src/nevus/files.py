@@ -24,22 +24,36 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield beside
+            with beside.open("rb") as written:
+                os.fsync(written.fileno())
+            beside.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Say in words what keeps `path` from being written: a full disk, or a place one may not write to.
+
+    Raises
+    ------
+    NevusError
+        Instead of the `OSError` of either; other errors pass.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        with beside.open("rb") as written:
-            os.fsync(written.fileno())
-        beside.replace(path)
-        _sync_folder(path.parent)
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NevusError(f"{path}: the disk is full. Nothing was changed; free some space and run it again.") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
             raise NevusError(f"{path}: cannot be written ({error.strerror}). Choose a folder you may write to.") from error
         raise
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def write(path: Path | str, content: str | bytes) -> None:

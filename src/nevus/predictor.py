@@ -135,7 +135,12 @@ class Predictor:
             reasons.append(f"the probability of {positive}, {probabilities[positive]:.3f}, reaches the threshold {threshold:.3f}")
         if decision in malignant and decision != positive:
             reasons.append(f"{decision} is malignant")
-        return Answer(image, probabilities, malignant_probability, decision, decision in malignant, reasons)
+        refer = decision in malignant
+        if len(classes) > 2 and decision != positive == max(probabilities, key=probabilities.__getitem__):
+            # Named second, it would be sent home: no threshold is meant to hide the likeliest answer.
+            reasons.append(f"{positive} is the most probable class, though below its threshold of {threshold:.3f}")
+            refer = True
+        return Answer(image, probabilities, malignant_probability, decision, refer, reasons)
 
 
 def softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:

@@ -133,3 +133,12 @@ def test_a_papers_protocol_is_called_optimistic(phantoms: Manifest, tiny: Recipe
     assert document["optimistic"] is True
     assert document["operating_point"]["chosen_on"] == "test"
     assert document["notes"][0].startswith("Optimistic")
+
+
+def test_folds_of_another_protocol_or_task_are_refused(phantoms: Manifest, tiny: Recipe, tmp_path: Path) -> None:
+    from nevus.data.splits import split
+
+    rows, _, _ = phantoms.for_task("malignant")
+    split(rows, task="malignant", protocol="paper-zoome", num_folds=2).write(tmp_path / "folds.csv")
+    with pytest.raises(DataError, match="task malignant and protocol paper-zoome; the recipe asks for malignant and strict"):
+        cross_validate(tiny, phantoms, tmp_path / "run", folds=tmp_path / "folds.csv")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from nevus.errors import NevusError
 from nevus.training.log import LiveProgress, Log
 
 EPOCH = {
@@ -63,3 +64,9 @@ def test_on_a_terminal_the_line_shows_rate_loss_and_auc(
     err = capsys.readouterr().err
     assert "images/s  loss 0.4000  AUC 0.812" in err
     assert "validation loss 0.6000" in err
+
+
+def test_a_full_disk_is_said() -> None:
+    # /dev/full fails every write as a full disk does.
+    with pytest.raises(NevusError, match="/dev/full: the disk is full"):
+        Log(Path("/dev/full"), lambda event: None).write(EPOCH)

@@ -80,6 +80,12 @@ def _folds(run: Run, given: Path | None) -> Folds:
         assignment = Folds.read(path, run.manifest)
     elif given:
         assignment = Folds.read(given, run.manifest)
+        asked, found = (run.recipe.data.task, run.recipe.data.protocol), (assignment.task, assignment.protocol)
+        if asked != found:
+            raise DataError(
+                f"{given}: its folds are for task {found[0]} and protocol {found[1]}; the recipe asks for {asked[0]} and "
+                f"{asked[1]}. Split anew, or change the recipe with --set data.task=… --set data.protocol=…"
+            )
     else:
         data = run.recipe.data
         assignment = split(

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from nevus.files import write
+from nevus.files import write, writing
 
 Event = dict[str, Any]
 Report = Callable[[Event], None]
@@ -22,11 +22,12 @@ class Log:
     def __init__(self, path: Path, report: Report) -> None:
         self._path = path
         self._report = report
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, event: Event) -> None:
         """Append one event."""
-        with self._path.open("a", encoding="utf-8") as file:
+        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
         self._report(event)
 

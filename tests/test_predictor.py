@@ -1,0 +1,96 @@
+"""The only inference path: the same pixels as training, any subset of the metadata, decisions that hide nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nevus.bundle import Bundle
+from nevus.data.images import pack_side
+from nevus.data.manifest import Manifest
+from nevus.data.metadata import MetadataEncoder
+from nevus.data.pack import pack_images
+from nevus.predictor import Predictor, softmax
+from nevus.recipe import Recipe
+from nevus.training.fit import COLUMNS, create_network, fit
+from nevus.training.loader import Examples
+from nevus.training.validation import predict_logits
+
+SETTINGS = [
+    "data.size=32",
+    "data.validation_share=0.3",
+    "model.backbone=resnet10t",
+    "model.attention.kind=zoom_se",
+    "model.fusion.kind=concat",
+    "training.epochs=1",
+    "training.precision=float32",
+]
+
+
+@pytest.fixture(scope="module")
+def bundle(phantoms: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    rows = phantoms.where(phantoms.frame["diagnosis"].isin(["mel", "nv", "bkl"]))
+    return fit(Recipe(name="tiny").with_settings(SETTINGS), rows, tmp_path_factory.mktemp("fit"))
+
+
+def at(bundle: Bundle, threshold: float | None) -> Bundle:
+    """The bundle as it would be with another threshold."""
+    point = {**bundle.document["operating_point"], "threshold": threshold}
+    return replace(bundle, document={**bundle.document, "operating_point": point})
+
+
+def test_training_and_serving_see_the_same_pixels_and_give_the_same_logits(bundle: Bundle, phantoms: Manifest) -> None:
+    rows, classes, targets = phantoms.where(phantoms.frame["diagnosis"].isin(["mel", "nv", "bkl"])).for_task("diagnosis")
+    recipe = Recipe.model_validate(bundle.document["recipe"])
+    encoder = MetadataEncoder.from_json(bundle.document["metadata"])
+    columns = {name: rows.frame[name].to_numpy() for name in COLUMNS}
+    pack = pack_images(rows.paths(), pack_side(recipe.data.size))
+    examples = Examples(pack, targets, encoder, *encoder.encode(columns, len(rows)))
+    network, weights = create_network(recipe, classes), load_file(bundle.path / "weights.safetensors")
+    trained = predict_logits(network, weights, examples, np.arange(len(rows)), recipe.data.size).numpy()
+    served = Predictor(bundle).predict_logits(rows.paths(), columns)
+    assert np.abs(trained - served).max() < 1e-4
+    assert np.ptp(served, axis=0).min() > 1e-3, "the images must count"
+
+
+def test_one_image_at_a_time_or_many_the_answers_are_the_same(bundle: Bundle, phantoms: Manifest) -> None:
+    predictor, paths = Predictor(bundle), phantoms.paths()[:40]
+    together = predictor.predict_logits(paths, batch_size=32)
+    apart = np.concatenate([predictor.predict_logits([path]) for path in paths])
+    assert np.abs(together - apart).max() < 1e-5
+    assert predictor.predict_logits([]).shape == (0, 3)
+
+
+def test_missing_metadata_is_the_image_alone(bundle: Bundle, phantoms: Manifest) -> None:
+    predictor, paths = Predictor(bundle), phantoms.paths()[:3]
+    alone = predictor.predict_logits(paths)
+    empty = predictor.predict_logits(paths, {"age_years": [float("nan"), None, None], "sex": [""] * 3, "site": [""] * 3})
+    assert (alone == empty).all()
+    assert np.abs(alone - predictor.predict_logits(paths, {"sex": ["female"] * 3})).max() > 0
+
+
+def test_a_melanoma_that_is_the_likeliest_answer_is_referred_below_its_threshold_too(bundle: Bundle, phantoms: Manifest) -> None:
+    paths = phantoms.paths()
+    answers = Predictor(at(bundle, 0.9999)).predict(paths)
+    likeliest = [answer for answer in answers if max(answer.probabilities, key=answer.probabilities.__getitem__) == "mel"]
+    assert likeliest
+    for answer in answers:
+        assert answer.decision != "mel", "below the threshold"
+        assert answer.refer == (answer in likeliest)
+    assert all("mel is the most probable class, though below" in " ".join(answer.reasons) for answer in likeliest)
+
+
+def test_every_decision_is_at_the_operating_point_or_says_that_there_is_none(bundle: Bundle, phantoms: Manifest) -> None:
+    for answer in Predictor(at(bundle, 0.0)).predict(phantoms.paths()[:5]):
+        assert (answer.decision, answer.refer) == ("mel", True)
+    for answer in Predictor(at(bundle, None)).predict(phantoms.paths()[:5]):
+        assert answer.decision == max(answer.probabilities, key=answer.probabilities.__getitem__)
+        assert "no operating point" in answer.reasons[0]
+
+
+def test_softmax_is_torchs_and_does_not_overflow() -> None:
+    logits = np.array([[1000.0, 0.0, -1000.0], [0.5, 0.25, 0.125]], np.float32)
+    expected = torch.softmax(torch.from_numpy(logits).double() / 2, dim=1).numpy()
+    assert np.allclose(softmax(logits, 2.0), expected)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from nevus.bundle import Bundle
-from nevus.data.images import pack_side
+from nevus.data.images import pack_side, read_image
 from nevus.data.manifest import Manifest
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import pack_images
@@ -20,6 +20,7 @@ from nevus.training.validation import predict_logits
 
 SETTINGS = [
     "data.size=32",
+    "data.views=4",
     "data.validation_share=0.3",
     "model.backbone=resnet10t",
     "model.attention.kind=zoom_se",
@@ -49,7 +50,7 @@ def test_training_and_serving_see_the_same_pixels_and_give_the_same_logits(bundl
     pack = pack_images(rows.paths(), pack_side(recipe.data.size))
     examples = Examples(pack, targets, encoder, *encoder.encode(columns, len(rows)))
     network, weights = create_network(recipe, classes), load_file(bundle.path / "weights.safetensors")
-    trained = predict_logits(network, weights, examples, np.arange(len(rows)), recipe.data.size).numpy()
+    trained = predict_logits(network, weights, examples, np.arange(len(rows)), recipe.data.size, 4).numpy()
     served = Predictor(bundle).predict_logits(rows.paths(), columns)
     assert np.abs(trained - served).max() < 1e-4
     assert np.ptp(served, axis=0).min() > 1e-3, "the images must count"
@@ -94,3 +95,15 @@ def test_softmax_is_torchs_and_does_not_overflow() -> None:
     logits = np.array([[1000.0, 0.0, -1000.0], [0.5, 0.25, 0.125]], np.float32)
     expected = torch.softmax(torch.from_numpy(logits).double() / 2, dim=1).numpy()
     assert np.allclose(softmax(logits, 2.0), expected)
+
+
+def test_four_views_make_the_answer_blind_to_mirrors_and_one_view_does_not(bundle: Bundle, phantoms: Manifest) -> None:
+    images = [read_image(path) for path in phantoms.paths()[:4]]
+    preprocessing = {**bundle.document["preprocessing"], "views": 1}
+    single = Predictor(replace(bundle, document={**bundle.document, "preprocessing": preprocessing}))
+    four = Predictor(bundle)
+    for mirrored in ([image[:, ::-1] for image in images], [image[::-1] for image in images]):
+        assert np.abs(four.logits(mirrored) - four.logits(images)).max() < 1e-4
+        assert np.abs(single.logits(mirrored) - single.logits(images)).max() > 1e-3
+    by_hand = np.mean([single.logits([image[::r, ::c] for image in images]) for r in (1, -1) for c in (1, -1)], axis=0)
+    assert np.allclose(four.logits(images), by_hand, atol=1e-4)

@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from nevus.bundle import Bundle
-from nevus.data.augment import centre_matrix, warp
+from nevus.data.augment import MIRRORS, centre_matrix, warp
 from nevus.data.images import Pixels, read_image, shrink
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.taxonomy import MALIGNANT
@@ -102,21 +102,20 @@ class Predictor:
         return softmax(logits, self._temperature)
 
     def logits(self, images: Sequence[Pixels], metadata: MetadataColumns | None = None) -> NDArray[np.float32]:
-        """Logits (N, num_classes) of one batch of decoded images, uint8 RGB of any sizes."""
+        """Logits (N, num_classes) of one batch of decoded images, uint8 RGB of any sizes; the mean over the bundle's views."""
         size, short_side = self._preprocessing["size"], self._preprocessing["short_side"]
         views = [shrink(image, short_side) for image in images]
         pixels = np.stack([warp(view, centre_matrix(view.shape[0], view.shape[1], size), size) for view in views])
         normalised = (pixels.astype(np.float32) / 255 - self._mean) / self._std
         vector, missing = self._encoder.encode(metadata or {}, len(images))
-        inputs = {
-            "images": np.ascontiguousarray(normalised.transpose(0, 3, 1, 2)),
-            "metadata": vector,
-            "present": ~missing.all(axis=1),
-        }
+        inputs = {"metadata": vector, "present": ~missing.all(axis=1)}
         # A network without metadata has no use for two of the inputs, and ONNX keeps only what is used.
-        used = {value.name: inputs[value.name] for value in self._session.get_inputs()}
-        (logits,) = self._session.run(["logits"], used)
-        return np.asarray(logits, np.float32)
+        used = {value.name: inputs[value.name] for value in self._session.get_inputs() if value.name != "images"}
+        total = np.zeros((len(images), len(self.bundle.classes)), np.float32)
+        for axes in MIRRORS[: self._preprocessing["views"]]:
+            view = np.ascontiguousarray(np.flip(normalised, axes).transpose(0, 3, 1, 2))
+            total += self._session.run(["logits"], {**used, "images": view})[0]
+        return total / np.float32(self._preprocessing["views"])
 
     def _answer(self, image: str, row: Probabilities) -> Answer:
         classes, point = self.bundle.classes, self.bundle.document["operating_point"]

@@ -15,6 +15,9 @@ from nevus.recipe import AugmentRecipe
 
 Matrix = NDArray[np.float64]
 
+# The axes of (N, H, W, 3) that each view of `data.views` is flipped along; a lesion has no upside.
+MIRRORS: tuple[tuple[int, ...], ...] = ((), (2,), (1,), (1, 2))
+
 
 def centre_matrix(height: int, width: int, size: int) -> Matrix:
     """The 2×3 map from the network's input to the whole image: what validation, testing and serving use.

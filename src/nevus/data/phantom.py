@@ -97,6 +97,7 @@ def write_phantoms(
     same = record.exists() and json.loads(record.read_text()) == json.loads(json.dumps(asdict(plan)))
     if same and manifest.exists() and all((folder / name).is_file() for name in table["path"]):
         return manifest
+    record.unlink(missing_ok=True)
     for row in table.to_dict("records"):
         image = paint(row["diagnosis"], row["lesion_seed"], row["photo_seed"], size)
         written, content = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])

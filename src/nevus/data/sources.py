@@ -129,7 +129,8 @@ def _isic2020(request: Request) -> pd.DataFrame:
     frame["patient_id"] = table["patient_id"]
     if "diagnosis" in table:
         # Benign images carry diagnoses that are none of ours ("cafe-au-lait macule"), most "unknown": empty, and still a target.
-        frame["diagnosis"] = taxonomy.map_column(table["diagnosis"], taxonomy.diagnosis)[0]
+        frame["diagnosis"], unmapped = taxonomy.map_column(table["diagnosis"], taxonomy.diagnosis)
+        _report(request.table, "diagnosis", unmapped)
     if request.lesions:
         frame["lesion_id"] = _second_table(request.lesions, frame, "image_name", "lesion_id")["lesion_id"]
     site = "anatom_site_general_challenge"
@@ -162,8 +163,7 @@ def _one_hot(request: Request, dataset: str, license_name: str, attribution: str
     if request.lesions:
         extra = _second_table(request.lesions, frame, "image")
         frame["lesion_id"] = extra.get("lesion_id", "")
-        if "age_approx" in extra:
-            frame = _with_metadata(frame, request.lesions, extra, age="age_approx", sex="sex", site="anatom_site_general")
+        frame = _with_metadata(frame, request.lesions, extra, age="age_approx", sex="sex", site="anatom_site_general")
     return frame
 
 
@@ -193,20 +193,23 @@ def _isic_archive(request: Request) -> pd.DataFrame:
 
 def _folders(request: Request) -> pd.DataFrame:
     """A folder a class: our diagnoses under any of their names, or benign and malignant."""
-    rows, unmapped = [], []
+    labels, unmapped = {}, []
     for root in request.folders:
-        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        for folder in sorted(path for path in root.absolute().iterdir() if path.is_dir()):
             code, target = taxonomy.diagnosis(folder.name), taxonomy.malignant(folder.name)
-            if not code and not target:
+            if code or target:
+                labels[folder] = code or "", target or ""
+            else:
                 unmapped.append(str(folder))
-                continue
-            paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-            rows += [(path.stem, str(path.absolute()), code or "", target or "") for path in paths]
     if unmapped:
         remedy = f"Name each folder for a class: {', '.join(taxonomy.DIAGNOSES)}, or benign and malignant."
         raise DataError(listed(f"{len(unmapped)} folders are not named for a class:", unmapped, remedy=remedy))
-    if not rows:
-        raise DataError(f"--images {', '.join(map(str, request.folders))}: no image in its folders.")
+    if not labels:
+        raise DataError(f"--images {', '.join(map(str, request.folders))}: no folder in it; one a class is expected.")
+    rows = [
+        (image_id, str(path), *next(labels[folder] for folder in path.parents if folder in labels))
+        for image_id, path in index_images(list(labels)).items()
+    ]
     frame = pd.DataFrame(rows, columns=["image_id", "path", "diagnosis", "target"])
     _LOG.warning(
         "no patients or lesions are known, so photos of one lesion may fall into several folds; give them in the manifest."

@@ -21,7 +21,8 @@ def model_card(document: Mapping[str, Any]) -> str:
         "Classes": ", ".join(document["classes"]),
         "Network": f"{recipe['model']['backbone']}, attention {recipe['model']['attention']['kind']}, "
         f"fusion {recipe['model']['fusion']['kind']}, pretrained weights: {recipe['model']['pretrained']}",
-        "Input": f"{document['preprocessing']['size']} x {document['preprocessing']['size']} pixels; "
+        "Input": f"{document['preprocessing']['size']} x {document['preprocessing']['size']} pixels, "
+        f"{document['preprocessing']['views']} mirror views averaged; "
         f"metadata {', '.join(recipe['data']['metadata']) or 'none'}, each optional",
         "Operating point": f"{point['positive']} from probability {threshold} on ({point['rule']}, {point['chosen_on']})",
         "Temperature": f"{document['temperature']:.3f}, fitted on the validation images",

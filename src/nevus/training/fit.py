@@ -130,7 +130,7 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
         )
     network = network.cpu()
     network.load_state_dict(weights)
-    logits = predict_logits(network, weights, examples, parts.validation, recipe.data.size).numpy()
+    logits = predict_logits(network, weights, examples, parts.validation, recipe.data.size, recipe.data.views).numpy()
     targets = run.targets[parts.validation]
     temperature = fit_temperature(logits, targets)
     document = {
@@ -140,7 +140,9 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
         "preprocessing": {
             "size": recipe.data.size,
             "short_side": pack_side(recipe.data.size),
-            "steps": "upright; shorter side area-averaged to short_side; whole image stretched to size x size, bilinear",
+            "views": recipe.data.views,
+            "steps": "upright; shorter side area-averaged to short_side; whole image stretched to size x size, bilinear; logits "
+            "averaged over views: as it is, mirrored left to right, top to bottom, both",
             "mean": network.mean,
             "std": network.std,
         },

@@ -3,6 +3,7 @@
 import torch
 from torch.func import functional_call
 
+from nevus.data.augment import MIRRORS
 from nevus.metrics.classification import accuracy, balanced_accuracy, confusion_matrix, macro_auc, roc_auc
 from nevus.networks.classifier import LesionClassifier
 from nevus.networks.losses import Loss
@@ -24,16 +25,19 @@ def update_average(average: State, network: LesionClassifier, decay: float, step
 
 
 @torch.no_grad()
-def predict_logits(network: LesionClassifier, weights: State, examples: Examples, rows: Rows, size: int) -> torch.Tensor:
-    """Logits (N, num_classes) on the CPU, float32, of whole images in the order of `rows`."""
+def predict_logits(
+    network: LesionClassifier, weights: State, examples: Examples, rows: Rows, size: int, views: int = 1
+) -> torch.Tensor:
+    """Logits (N, num_classes) on the CPU, float32, of whole images in the order of `rows`, the mean over `views` mirrors."""
     network.eval()
     device = next(network.parameters()).device
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (network.mean, network.std))
     logits = []
     for batch in evaluation_batches(examples, rows, size, _BATCH_SIZE):
         batch = batch.to(device)
-        inputs = (normalise(batch.images, mean, std), batch.metadata, batch.present)
-        logits.append(functional_call(network, weights, inputs).float().cpu())
+        images = [normalise(batch.images.flip(axes), mean, std) for axes in MIRRORS[:views]]
+        each = [functional_call(network, weights, (view, batch.metadata, batch.present)).float() for view in images]
+        logits.append(torch.stack(each).mean(dim=0).cpu())
     return torch.cat(logits)
 
 

@@ -1,0 +1,100 @@
+"""What the documents say works: the examples in docstrings, and every command of README, docs and recipes."""
+
+import doctest
+import pkgutil
+import re
+import shlex
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import typer.main
+from tests.test_cli import nevus as run_nevus
+
+import nevus
+from nevus.cli import app
+from nevus.data.manifest import Manifest
+from nevus.data.phantom import write_phantoms
+from nevus.recipe import Recipe
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+MODULES = [module.name for module in pkgutil.walk_packages(nevus.__path__, "nevus.") if module.name != "nevus.__main__"]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each nevus command in a page's sh blocks, or in the comments that head a recipe."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".toml":
+        text = "\n".join(line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#"))
+    else:
+        text = "\n".join(re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL))
+    lines = text.replace("\\\n", " ").splitlines()
+    return [words[1:] for line in lines if (words := shlex.split(line, comments=True)) and Path(words[0]).name == "nevus"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_docstrings_run(name: str) -> None:
+    assert doctest.testmod(import_module(name)).failed == 0
+
+
+def test_most_modules_have_an_example() -> None:
+    with_examples = [name for name in MODULES if doctest.testmod(import_module(name)).attempted]
+    assert len(with_examples) > 20
+
+
+@pytest.mark.parametrize("page", [*PAGES, *RECIPES], ids=lambda page: page.name)
+def test_every_command_in_the_documents_is_one_that_the_program_knows(page: Path) -> None:
+    program = typer.main.get_command(app)
+    for words in commands(page):
+        verb = program.commands[words[0]]
+        verb.make_context(words[0], words[1:])  # raises on an unknown option or a missing one
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_every_recipe_reads_and_says_how_it_was_run(path: Path) -> None:
+    recipe = Recipe.read(path)
+    assert recipe.name == path.stem
+    head = path.read_text(encoding="utf-8").split("name =")[0]
+    for word in ("nevus prepare", "nevus cross-validate", "Protocol", "Hardware", "minutes", "95%"):
+        assert word in head, f"{path.name} does not say {word}"
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run_as_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a folder laid out as the README assumes, with phantoms for photographs and settings that end in seconds."""
+    phantoms = Manifest.read(write_phantoms(tmp_path / "demo" / "phantoms", num_lesions=140, size=(48, 64)))
+    table = phantoms.frame.rename(columns={"diagnosis": "dx", "age_years": "age", "site": "localization"})
+    table["dx_type"] = "histo"
+    table.to_csv(tmp_path / "HAM10000_metadata.csv", index=False)
+    shutil.copytree(tmp_path / "demo" / "phantoms" / "images", tmp_path / "HAM10000" / "images")
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    monkeypatch.chdir(tmp_path)
+    quick = (
+        "data.size=32 data.num_folds=2 model.backbone=resnet10t model.pretrained=none model.attention.kind=none training.epochs=1"
+    )
+    found = commands(ROOT / "README.md")
+    assert [words[0] for words in found] == ["predict", "prepare", "cross-validate", "evaluate"]
+    predict, prepare, cross_validate, evaluate = found
+    for words in (prepare, [*cross_validate, *(part for setting in quick.split() for part in ("--set", setting))]):
+        code, _, err = run_nevus(monkeypatch, capsys, *words)
+        assert code == 0, err
+    run = Path(cross_validate[cross_validate.index("--out") + 1])
+    for name in ("predictions.csv", "folds.csv", "evaluation.json", "report.html"):
+        assert (run / name).stat().st_size > 100, name
+    shutil.copy(run / "predictions.csv", "predictions.csv")
+    shutil.copytree(run / "fold-0" / "bundle", predict[predict.index("--bundle") + 1])
+    for words in (predict, evaluate):
+        code, out, err = run_nevus(monkeypatch, capsys, *words)
+        assert code == 0, err
+        assert "0." in out

@@ -434,3 +434,37 @@ def test_the_real_tables_have_the_published_counts(real_data: Path) -> None:
         ("nv", "0"): 104,
         ("bkl", "0"): 1,
     }
+
+
+def test_isic_2024_says_iddx_and_target(tmp_path: Path) -> None:
+    nevus, none = "Benign,Benign melanocytic proliferations,Nevus", "Malignant,Malignant adnexal epithelial proliferations,"
+    text = f"isic_id,target,iddx_full,iddx_1,iddx_2,iddx_3\nISIC_1,0,x,{nevus}\nISIC_2,1,x,{none}\nISIC_3,0,Benign,Benign,,\n"
+    frame = prepared(tmp_path, "isic-archive", text).frame
+    assert frame["diagnosis"].tolist() == ["nv", "", ""]
+    assert frame["target"].tolist() == [0, 1, 0]
+
+
+def test_a_table_that_says_nothing_of_the_answer_is_refused(tmp_path: Path) -> None:
+    assert "no column says what an image shows" in refused(tmp_path, "isic-archive", "isic_id,sex\nISIC_1,male\n")
+    frame = prepared(tmp_path, "isic-archive", "isic_id,benign_malignant\nISIC_1,benign\nISIC_2,malignant\n").frame
+    assert frame["target"].tolist() == [0, 1]
+
+
+def test_a_bad_row_keeps_its_number_in_the_table_when_others_are_dropped(tmp_path: Path) -> None:
+    photos(tmp_path / "images", ["ISIC_3.jpg", "ISIC_4.jpg"])
+    with pytest.raises(DataError, match=r"table\.csv: 1 problems:\s+row 5: age_years '-3'"):
+        prepared(tmp_path, "ham10000", replaced(HAM, "consensus,0.0", "consensus,-3"), missing="drop")
+
+
+@pytest.mark.parametrize("text", ["NA", "unknown", "NaN", ""])
+def test_an_age_that_is_not_known_is_missing(tmp_path: Path, text: str) -> None:
+    frame = prepared(tmp_path, "ham10000", replaced(HAM, "consensus,0.0", f"consensus,{text}")).frame
+    assert frame["age_years"].isna().tolist() == [False, False, True, True]
+
+
+def test_a_second_table_that_would_not_be_read_is_refused(tmp_path: Path) -> None:
+    images, table = photos(tmp_path / "images"), written(tmp_path, HAM)
+    with pytest.raises(DataError, match="ham10000 reads no second table; isic2018, isic2019, isic2020 do"):
+        prepare("ham10000", images=[images], metadata=table, lesions=table)
+    with pytest.raises(DataError, match="the folders' names are the answers"):
+        prepare("folders", images=[images], metadata=table)

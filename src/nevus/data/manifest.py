@@ -115,16 +115,17 @@ class Manifest:
             Also see that every image file exists.
         """
         _check_columns(table, path)
-        frame = pd.DataFrame({name: table.get(name, "") for name in COLUMNS}).reset_index(drop=True)
+        frame = pd.DataFrame({name: table.get(name, "") for name in COLUMNS}, index=table.index)
         frame = frame.apply(lambda column: column.str.strip())
         problems = _problems(frame)
         if check_files and not problems:
             present = _files_below(root, frame["path"])
-            missing = [index for index, name in enumerate(frame["path"]) if not _exists(root, name, present)]
-            problems = [f"row {index + 2}: path {frame['path'][index]!r}: no such file" for index in missing]
+            missing = frame["path"][[not _exists(root, name, present) for name in frame["path"]]]
+            problems = [f"row {index + 2}: path {name!r}: no such file" for index, name in missing.items()]
         if problems:
             remedy = "Mend these rows; nothing was read."
             raise DataError(listed(f"{path}: {len(problems)} problems:", problems, remedy=remedy))
+        frame = frame.reset_index(drop=True)
         frame["target"] = pd.to_numeric(frame["target"].replace("", None)).astype("Int64")
         implied = frame["diagnosis"].isin(MALIGNANT).astype("Int64").where(frame["diagnosis"] != "")
         frame["target"] = frame["target"].fillna(implied)
@@ -210,11 +211,11 @@ def _check_columns(table: pd.DataFrame, path: Path) -> None:
 
 
 def _problems(frame: pd.DataFrame) -> list[str]:
-    """Every fault of every row, in the order of the rows; the header is row 1."""
+    """Every fault of every row, in the order of the rows; the header is row 1, and the index counts from the row after it."""
     found: list[tuple[int, str]] = []
 
     def add(mask: "pd.Series[bool]", column: str, expected: str) -> None:
-        found.extend((int(index), f"{column} {frame[column][index]!r}: {expected}") for index in np.flatnonzero(mask))
+        found.extend((int(index), f"{column} {value!r}: {expected}") for index, value in frame[column][mask].items())
 
     for column in ("image_id", "path"):
         add(frame[column] == "", column, "may not be empty")

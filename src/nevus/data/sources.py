@@ -19,6 +19,8 @@ _HAM = "Tschandl, Rosendahl, Kittler 2018, Sci. Data 5:180161"
 _ISIC_2018 = "Codella et al. 2019, arXiv:1902.03368; Tschandl et al. 2018, Sci. Data 5:180161"
 _ISIC_2019 = "Tschandl et al. 2018; Codella et al. 2017; Combalia et al. 2019, arXiv:1908.02288"
 _ISIC_2020 = "Rotemberg et al. 2021, Sci. Data 8:34, doi 10.34970/2020-ds01"
+# The sources whose lesions stand in a second table.
+_WITH_LESIONS = ("isic2018", "isic2019", "isic2020")
 _ONE_HOT = ("MEL", "NV", "BCC", "AKIEC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
 # The whole training table of ISIC-2020. Its paper and its table say 584; ZooME says 594.
 _ISIC_2020_ROWS, _ISIC_2020_MALIGNANT = 33_126, 584
@@ -60,7 +62,8 @@ def prepare(
     metadata
         The source's table; "folders" has none.
     lesions
-        For "isic2020": a table `image_name,lesion_id`, whose equal ids join duplicates.
+        For "isic2020": a table `image_name,lesion_id`, whose equal ids join duplicates. For "isic2018" and "isic2019": a table
+        with `image` and any of `lesion_id`, `age_approx`, `sex`, `anatom_site_general`.
     missing
         What to do with rows whose image file is not there: "error" or "drop".
 
@@ -75,12 +78,21 @@ def prepare(
         raise DataError(f"--missing {missing}: expected error or drop.")
     if absent := [str(folder) for folder in images if not folder.is_dir()]:
         raise DataError(f"--images {', '.join(absent)}: not a folder.")
+    _refuse_unread(source, metadata, lesions)
     request = Request(metadata, lesions, {} if source == "folders" else index_images(images), images)
     frame = SOURCES[source](request)
     origin = metadata or images[0]
     if source != "folders":
         frame = _with_files(frame, request, origin, missing)
     return Manifest.build(frame, Path(), Path(origin), check_files=False)
+
+
+def _refuse_unread(source: str, metadata: Path | None, lesions: Path | None) -> None:
+    """A table that was given and silently not read would be worse than none: its patients and lesions would not be grouped."""
+    if metadata and source == "folders":
+        raise DataError(f"--metadata {metadata}: the folders' names are the answers; no table is read beside them.")
+    if lesions and source not in _WITH_LESIONS:
+        raise DataError(f"--lesions {lesions}: {source} reads no second table; {', '.join(_WITH_LESIONS)} do.")
 
 
 def index_images(folders: Sequence[Path]) -> dict[str, Path]:
@@ -168,18 +180,22 @@ def _one_hot(request: Request, dataset: str, license_name: str, attribution: str
 
 
 def _isic_archive(request: Request) -> pd.DataFrame:
-    """The CSV that the archive's own tool writes (`isic metadata download`)."""
+    """The CSV that the archive's own tool writes (`isic metadata download`), or that of ISIC-2024, which says `iddx_`."""
     table = read_table(request.table, ("isic_id",))
     frame = _blank(table["isic_id"], "isic-archive", "", "")
     for name, column in (("attribution", "attribution"), ("license", "copyright_license")):
         frame[name] = table.get(column, "")
-    levels = [name for name in (f"diagnosis_{level}" for level in range(1, 6)) if name in table]
+    levels = [f"{kind}_{level}" for kind in ("diagnosis", "iddx") for level in range(1, 6) if f"{kind}_{level}" in table]
+    answers = [name for name in (*levels[:1], "benign_malignant", "target") if name in table]
+    if not answers and "diagnosis" not in table:
+        raise DataError(f"{request.table}: no column says what an image shows: diagnosis_1, iddx_1, diagnosis, target.")
     texts = table[levels].agg(":".join, axis=1) if levels else table.get("diagnosis", pd.Series("", index=table.index))
     # An archive holds many diagnoses that are none of ours: counted and left empty, so that they stay usable for `malignant`.
     frame["diagnosis"], unmapped = taxonomy.map_column(texts.str.strip(":"), taxonomy.diagnosis)
     _report(request.table, "diagnosis", unmapped)
-    if levels:
-        frame["target"] = taxonomy.map_column(table[levels[0]], taxonomy.malignant)[0]
+    if answers:
+        frame["target"], unmapped = taxonomy.map_column(table[answers[0]], taxonomy.malignant)
+        _report(request.table, "target", unmapped)
         # Ours calls Bowen's disease and actinic keratosis malignant; the archive files some under benign or indeterminate.
         frame.loc[frame["diagnosis"] != "", "target"] = ""
     for name in ("lesion_id", "patient_id"):
@@ -257,7 +273,7 @@ def _complete(frame: pd.DataFrame, dataset: str, license_name: str, attribution:
 def _with_metadata(frame: pd.DataFrame, path: Path, table: pd.DataFrame, *, age: str, sex: str, site: str) -> pd.DataFrame:
     # The archive gives ages over 85 as "85+", to protect the oldest.
     ages = table.get(age, pd.Series("", index=table.index)).astype(str).str.strip().str.removesuffix("+")
-    frame["age_years"] = ages.where(~ages.str.lower().isin(("unknown", "nan")), "").to_numpy()
+    frame["age_years"] = ages.where(~ages.map(taxonomy.is_unknown), "").to_numpy()
     for name, column, mapping in (("sex", sex, taxonomy.sex), ("site", site, taxonomy.site)):
         if column in table:
             frame[name] = _mapped(path, table, column, mapping)
@@ -295,4 +311,4 @@ def _with_files(frame: pd.DataFrame, request: Request, origin: Path, missing: st
         raise DataError(listed(f"{origin}: {len(problems)} of {len(frame)} rows have no image file:", problems, remedy=remedy))
     if absent.any():
         _LOG.warning("%s: %d of %d rows have no image file and are left out.", origin, int(absent.sum()), len(frame))
-    return frame.assign(path=paths)[~absent].reset_index(drop=True)
+    return frame.assign(path=paths)[~absent]  # the index still says which row of the table each is

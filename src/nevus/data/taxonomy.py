@@ -145,6 +145,15 @@ _DIAGNOSIS = {
 }
 
 
+def is_unknown(text: str) -> bool:
+    """Whether a table means by this text that it does not know.
+
+    >>> is_unknown(" NaN"), is_unknown(""), is_unknown("0")
+    (True, True, False)
+    """
+    return _plain(text) in _UNKNOWN
+
+
 def sex(text: str) -> str | None:
     """Our word for a sex, "" where it is unknown, None where the text is not understood.
 
@@ -201,8 +210,12 @@ def map_column(values: Iterable[str], mapping: Callable[[str], str | None]) -> t
     return mapped, unmapped
 
 
+def _plain(text: str) -> str:
+    return " ".join(text.strip().lower().replace("_", " ").split())
+
+
 def _look_up(text: str, known: Mapping[str, str]) -> str | None:
-    plain = " ".join(text.strip().lower().replace("_", " ").split())
+    plain = _plain(text)
     return "" if plain in _UNKNOWN else known.get(plain)
 
 

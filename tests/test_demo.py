@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 import nevus.demo as module
+from nevus.data.manifest import Manifest
+from nevus.recipe import Recipe
 
 
 @pytest.mark.slow
@@ -14,8 +16,8 @@ def test_the_demo_prints_both_protocols_side_by_side_and_writes_its_report(
     whole = module.demo_recipe
     quick = ["data.num_folds=2", "data.size=32", "model.backbone=resnet10t", "training.epochs=1", "data.validation_share=0.3"]
 
-    def small(*arguments: object) -> object:
-        return whole(*arguments).with_settings(quick)
+    def small(system: str, protocol: str, manifest: Manifest) -> Recipe:
+        return whole(system, protocol, manifest).with_settings(quick)
 
     monkeypatch.setattr(module, "NUM_LESIONS", 160)
     monkeypatch.setattr(module, "demo_recipe", small)

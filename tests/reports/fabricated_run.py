@@ -63,7 +63,7 @@ def fabricate(
         "manifest_sha256": manifest.sha256,
         "recipe": recipe.model_dump(mode="json"),
         "hardware": "a processor, 2 threads",
-        "seconds": 4000.0,
+        "training_seconds": 4000.0,
         "date": "2026-01-02T03:04:05+00:00",
     }
     write_json(folder / "evaluation.json", evaluate(predictions, num_resamples=num_resamples, provenance=origin))

@@ -215,7 +215,8 @@ def _problems(frame: pd.DataFrame) -> list[str]:
     found: list[tuple[int, str]] = []
 
     def add(mask: "pd.Series[bool]", column: str, expected: str) -> None:
-        found.extend((int(index), f"{column} {value!r}: {expected}") for index, value in frame[column][mask].items())
+        rows = frame.index.to_numpy(np.int64)[mask]
+        found.extend((int(row), f"{column} {value!r}: {expected}") for row, value in zip(rows, frame[column][mask], strict=True))
 
     for column in ("image_id", "path"):
         add(frame[column] == "", column, "may not be empty")

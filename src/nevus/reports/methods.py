@@ -18,7 +18,7 @@ _TITLES = {
     "folds_sha256": "SHA-256 of the folds",
     "hardware": "Hardware",
     "precision": "Arithmetic",
-    "seconds": "Time taken",
+    "training_seconds": "Training time of all folds",
     "date": "Date",
 }
 _UNITS = (("hours", 3600), ("minutes", 60))
@@ -74,7 +74,7 @@ def _record(run: Run) -> Html:
 
 
 def _recorded(name: str, value: Any) -> str:
-    if name == "seconds":
+    if name == "training_seconds":
         unit, length = next(((unit, length) for unit, length in _UNITS if value >= length), ("seconds", 1))
         return f"{value / length:.1f} {unit}"
     if name in ("command", "commit", "manifest") or name.endswith("sha256"):

@@ -33,5 +33,5 @@ soak: .venv/installed
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nevus needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[train,serve]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[train,weights,serve]' --group dev
 	touch $@

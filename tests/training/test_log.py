@@ -70,3 +70,18 @@ def test_a_full_disk_is_said() -> None:
     # /dev/full fails every write as a full disk does.
     with pytest.raises(NevusError, match="/dev/full: the disk is full"):
         Log(Path("/dev/full"), lambda event: None).write(EPOCH)
+
+
+def test_a_long_epoch_is_heard_of_every_minute_where_nothing_can_move(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 0.0, 30.0, 70.0, 80.0, 140.0])
+    monkeypatch.setattr("nevus.training.log.time.monotonic", lambda: next(clock))
+    with LiveProgress("demo fold 1/5", 32) as progress:
+        for step in range(1, 6):
+            progress({"kind": "step", "epoch": 1, "step": step, "of": 100, "loss": 0.7})
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "demo fold 1/5 epoch 1, step 3 of 100: 1 images/s  loss 0.7000  AUC –  57 min left at most",
+        "demo fold 1/5 epoch 1, step 5 of 100: 1 images/s  loss 0.7000  AUC –  55 min left at most",
+    ]

@@ -44,6 +44,11 @@ def save_checkpoint(
     write(path, save(content, metadata={"state": json.dumps(header)}))
 
 
+def save_weights(path: Path, weights: State) -> None:
+    """Write weights alone, wholly or not at all. (safetensors' own writer has an error of its own for a full disk.)"""
+    write(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}))
+
+
 def load_checkpoint(path: Path, network: nn.Module, average: State, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
     """Put a checkpoint's tensors in place and return its header.
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from nevus.bundle import Bundle
 from nevus.data.images import pack_side
@@ -29,6 +28,7 @@ from nevus.predictor import softmax
 from nevus.provenance import provenance
 from nevus.recipe import Recipe
 from nevus.training.card import model_card
+from nevus.training.checkpoint import save_weights
 from nevus.training.hardware import choose_precision, keep_memory
 from nevus.training.loader import Examples
 from nevus.training.log import LiveProgress
@@ -157,7 +157,7 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
         "provenance": provenance(),
     }
     contents: dict[str, Callable[[Path], None]] = {
-        "weights.safetensors": lambda path: save_file({k: v.cpu().contiguous() for k, v in weights.items()}, path),
+        "weights.safetensors": lambda path: save_weights(path, weights),
         "model.onnx": lambda path: export_onnx(network, recipe.data.size, encoder.num_features, path),
         "README.md": lambda path: write(path, model_card(document)),
     }

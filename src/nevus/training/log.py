@@ -15,6 +15,8 @@ from nevus.files import write, writing
 Event = dict[str, Any]
 Report = Callable[[Event], None]
 
+_MINUTE = 60.0
+
 
 class Log:
     """`log.jsonl` of one fold; every event is also passed to `report`."""
@@ -47,7 +49,7 @@ class Log:
 
 
 class LiveProgress:
-    """Rate, loss, AUC and time left on standard error: one moving line on a terminal, one line an epoch elsewhere."""
+    """Rate, loss, AUC and time left on standard error: one moving line on a terminal; elsewhere a line an epoch and a minute."""
 
     def __init__(self, title: str, batch_size: int) -> None:
         self._title = title
@@ -57,6 +59,7 @@ class LiveProgress:
         self._task: TaskID | None = None
         self._auc = "AUC –"
         self._first: tuple[int, float] | None = None
+        self._said = time.monotonic()
 
     def __enter__(self) -> "LiveProgress":
         if self._console.is_terminal:
@@ -82,17 +85,20 @@ class LiveProgress:
                 self._console.print(text, highlight=False)
             else:
                 print(text, file=sys.stderr, flush=True)
-        elif event["kind"] == "step" and self._bar:
+        elif event["kind"] == "step":
             self._advance(event)
 
     def _advance(self, event: Event) -> None:
-        assert self._bar is not None
         now = time.monotonic()
-        if self._task is None or self._first is None:
-            self._task = self._bar.add_task(self._title, total=event["of"], figures="")
-            self._first = (event["step"], now)
+        self._first = self._first or (event["step"], now)
         steps, seconds = event["step"] - self._first[0], now - self._first[1]
         rate = steps * self._batch_size / seconds if seconds > 0 else 0.0
-        self._bar.update(
-            self._task, completed=event["step"], figures=f"{rate:.0f} images/s  loss {event['loss']:.4f}  {self._auc}"
-        )
+        figures = f"{rate:.0f} images/s  loss {event['loss']:.4f}  {self._auc}"
+        if self._bar:
+            if self._task is None:
+                self._task = self._bar.add_task(self._title, total=event["of"], figures="")
+            self._bar.update(self._task, completed=event["step"], figures=figures)
+        elif steps and now - self._said >= _MINUTE:
+            self._said, left = now, (event["of"] - event["step"]) * seconds / steps
+            where = f"{self._title} epoch {event['epoch']}, step {event['step']} of {event['of']}"
+            print(f"{where}: {figures}  {left / _MINUTE:.0f} min left at most", file=sys.stderr, flush=True)

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from nevus.errors import DataError, NevusError
-from nevus.files import replacing
 from nevus.networks.classifier import LesionClassifier
 from nevus.networks.losses import create_loss
 from nevus.recipe import Recipe
-from nevus.training.checkpoint import Progress, State, header_of, load_checkpoint, progress_of, save_checkpoint
+from nevus.training.checkpoint import Progress, State, header_of, load_checkpoint, progress_of, save_checkpoint, save_weights
 from nevus.training.hardware import lay_out
 from nevus.training.loader import Examples, Rows, normalise, num_steps, training_batches
 from nevus.training.log import Log, Report
@@ -127,8 +126,7 @@ def train(
         if improved:
             progress = replace(progress, best=score, best_epoch=progress.epoch)
             if accelerator.is_main_process:
-                with replacing(folder / "best.safetensors") as beside:
-                    save_file({name: tensor.cpu().contiguous() for name, tensor in average.items()}, beside)
+                save_weights(folder / "best.safetensors", average)
         stale = progress.epoch - progress.best_epoch
         num_images = (progress.epoch_step - first_step) * training.batch_size
         log.write(

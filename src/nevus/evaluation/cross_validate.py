@@ -66,6 +66,7 @@ def cross_validate(
         "recipe": recipe.model_dump(mode="json"),
         "precision": run.precision,
         "folds_run": f"{len(chosen)} of {len(assignment.tested)}",
+        "trained_at": ", ".join(sorted({_training_commit(out / f"fold-{fold}") for fold in chosen})),
         "training_seconds": round(sum(_training_seconds(out / f"fold-{fold}") for fold in chosen), 1),
     }
     document = evaluate(predictions, operating_point=recipe.operating_point, provenance=origin)
@@ -125,6 +126,12 @@ def _run_fold(run: Run, assignment: Folds, fold: int) -> pd.DataFrame:
 def _training_seconds(folder: Path) -> float:
     """How long a fold trained, over all the runs that it took: the last line of its log counts across resumptions."""
     return float(json.loads((folder / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])["seconds"])
+
+
+def _training_commit(folder: Path) -> str:
+    """The commit that trained a fold: a run that was interrupted and updated has several, and must say so."""
+    document = json.loads((folder / "bundle" / "bundle.json").read_text(encoding="utf-8"))
+    return str(document["provenance"]["commit"] or "unknown")
 
 
 def _predictions(run: Run, bundle: Bundle, assignment: Folds, parts: Parts, fold: int) -> pd.DataFrame:

@@ -13,6 +13,7 @@ _TITLES = {
     "python": "Python",
     "packages": "Packages",
     "commit": "Commit",
+    "trained_at": "Commits that trained the folds",
     "manifest": "Manifest",
     "manifest_sha256": "SHA-256 of the manifest",
     "folds_sha256": "SHA-256 of the folds",
@@ -77,7 +78,7 @@ def _recorded(name: str, value: Any) -> str:
     if name == "training_seconds":
         unit, length = next(((unit, length) for unit, length in _UNITS if value >= length), ("seconds", 1))
         return f"{value / length:.1f} {unit}"
-    if name in ("command", "commit", "manifest") or name.endswith("sha256"):
+    if name in ("command", "commit", "trained_at", "manifest") or name.endswith("sha256"):
         return element("code", str(value))
     return ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else str(value)
 

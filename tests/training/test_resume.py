@@ -83,7 +83,8 @@ def test_kill_minus_nine_again_and_again(tiny: Recipe, tmp_path: Path) -> None:
             command(tmp_path / "killed"), env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         try:
-            process.wait(timeout=whole_seconds * (0.5 + 0.04 * kills))  # later each time, so that it ends, however slow the machine
+            # Longer each time, so that it ends however slow the machine is.
+            process.wait(timeout=whole_seconds * (0.5 + 0.04 * kills))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()

@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # One thread a test process: two processes with two threads each take longer than two with one.
-FAST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not browser and not gpu"
+# A file's tests stay together, so that what they share is made once.
+FAST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not export and not browser and not gpu"
 
 .DELETE_ON_ERROR:
 .PHONY: demo test test-slow check bench soak
@@ -14,7 +15,7 @@ test: check
 	$(FAST) --cov=nevus --cov-branch --cov-report=term --cov-fail-under=85
 
 test-slow: .venv/installed
-	$(BIN)/python -m pytest -m "(slow or browser) and not gpu" --durations=10
+	$(BIN)/python -m pytest -m "(slow or export or browser) and not gpu" --durations=10
 
 check: .venv/installed
 	$(BIN)/ruff check src tests benchmarks

@@ -4,10 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from nevus.data.manifest import Manifest
 from nevus.data.phantom import write_phantoms
 from nevus.recipe import Recipe
+
+# No clock decides a test: a busy machine is not a fault.
+settings.register_profile("nevus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("nevus")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -152,6 +152,7 @@ def test_any_image_a_user_may_have_gets_an_answer(bundle: Bundle, tmp_path: Path
         assert 0 <= answer.malignant_probability <= 1
 
 
+@pytest.mark.slow
 def test_prepare_split_cross_validate_evaluate_and_report(
     phantoms: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

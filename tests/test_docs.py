@@ -33,8 +33,8 @@ def commands(page: Path) -> list[list[str]]:
         text = "\n".join(line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#"))
     else:
         text = "\n".join(re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL))
-    lines = text.replace("\\\n", " ").splitlines()
-    return [words[1:] for line in lines if (words := shlex.split(line, comments=True)) and Path(words[0]).name == "nevus"]
+    lines = (line.strip() for line in text.replace("\\\n", " ").splitlines())
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith(("nevus ", ".venv/bin/nevus "))]
 
 
 def run_nevus(folder: Path, words: list[str]) -> str:

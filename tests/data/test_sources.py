@@ -197,6 +197,7 @@ def whole_2020(num_malignant: int) -> str:
     return header + "".join(f"ISIC_{number},IP_{number},,,,{int(number <= num_malignant)}\n" for number in range(1, 33_127))
 
 
+@pytest.mark.slow
 def test_the_whole_of_isic2020_has_584_melanomas(tmp_path: Path) -> None:
     rows = SOURCES["isic2020"](Request(written(tmp_path, whole_2020(584)), None, {}, []))
     assert rows["target"].value_counts().to_dict() == {"0": 32_542, "1": 584}
@@ -412,6 +413,7 @@ def test_folders_without_images_or_with_one_name_twice(tmp_path: Path) -> None:
         prepare("folders", images=[twice])
 
 
+@pytest.mark.slow
 def test_the_real_tables_have_the_published_counts(real_data: Path) -> None:
     folder = real_data / "ham10000"
     ham = prepare("ham10000", images=[folder / "images"], metadata=folder / "HAM10000_metadata.csv").frame

@@ -103,6 +103,7 @@ def test_paper_datta_tests_on_lesions_with_one_image() -> None:
     assert len(parts.train) + len(parts.test) == len(rows)
 
 
+@pytest.mark.slow
 def test_the_papers_sizes_on_the_real_table(real_data: Path) -> None:
     from nevus.data.sources import prepare
 

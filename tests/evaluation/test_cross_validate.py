@@ -126,6 +126,7 @@ def test_given_folds_that_split_a_group_are_refused(phantoms: Manifest, tiny: Re
     assert not (tmp_path / "run" / "folds.csv").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["paper-2022", "paper-zoome"])
 def test_a_papers_protocol_is_called_optimistic(phantoms: Manifest, tiny: Recipe, tmp_path: Path, protocol: str) -> None:
     recipe = tiny.with_settings([f"data.protocol={protocol}", "training.epochs=1"])

@@ -47,6 +47,7 @@ def test_a_run_stopped_within_epochs_and_between_them_ends_with_the_same_weights
     assert logs == [2, 2]
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_run_is_refused(phantoms: Manifest, tiny: Recipe, tmp_path: Path) -> None:
     fit(tiny.with_settings(["training.epochs=1"]), phantoms, tmp_path)
     with pytest.raises(DataError, match="holds a run of another recipe"):

@@ -14,7 +14,14 @@ def test_the_demo_prints_both_protocols_side_by_side_and_writes_its_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = module.demo_recipe
-    quick = ["data.num_folds=2", "data.size=32", "model.backbone=resnet10t", "training.epochs=1", "data.validation_share=0.3"]
+    quick = [
+        "data.num_folds=2",
+        "data.size=32",
+        "model.backbone=resnet10t",
+        "model.pretrained=none",
+        "training.epochs=1",
+        "data.validation_share=0.3",
+    ]
 
     def small(system: str, protocol: str, manifest: Manifest) -> Recipe:
         return whole(system, protocol, manifest).with_settings(quick)

@@ -13,7 +13,7 @@ from nevus.evaluation.cross_validate import cross_validate
 from nevus.recipe import Recipe
 from nevus.reports.page import write_report
 
-NUM_LESIONS = 320
+NUM_LESIONS = 240
 # Each system under the strict protocol and under the one of its own paper.
 RUNS = (
     ("zoome", "strict"),

@@ -30,7 +30,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_run_on_a_disk_that_fills_up_says_so_and_goes_on_later(small_disk: Path, phantoms: Manifest, tmp_path: Path) -> None:
     recipe, out = tmp_path / "r.toml", small_disk / "run"
     recipe.write_text('name = "tiny"\n')
-    words = [sys.executable, "-m", "nevus", "cross-validate", recipe, "--out", out, "--manifest", phantoms.path]
+    words: list[str | Path] = [sys.executable, "-m", "nevus", "cross-validate", recipe, "--out", out, "--manifest", phantoms.path]
     words += [part for setting in SETTINGS.split() for part in ("--set", setting)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for room in range(40, 400, 40):

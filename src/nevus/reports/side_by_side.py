@@ -8,7 +8,7 @@ from nevus.reports.markup import Html, element, join, listing, table
 from nevus.reports.run import Run
 from nevus.reports.wording import Figure, badge, interval, metric, number, over_folds, reasons
 
-COLUMNS = ("auc", "macro_auc", "balanced_accuracy", "sensitivity", "specificity", "accuracy", "ece")
+COLUMNS = ("auc", "macro_auc", "balanced_accuracy", "sensitivity", "specificity", "accuracy")
 GAPS = {"auc": "AUC", "macro_auc": "macro AUC", "balanced_accuracy": "balanced accuracy"}
 
 

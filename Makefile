@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # One thread a test process: two processes with two threads each take longer than two with one.
 # A file's tests stay together, so that what they share is made once.
-FAST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not export and not browser and not gpu"
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DELETE_ON_ERROR:
 .PHONY: demo test test-slow check bench soak
@@ -12,10 +12,11 @@ demo: .venv/installed
 	$(BIN)/nevus demo --out demo
 
 test: check
-	$(FAST) --cov=nevus --cov-branch --cov-report=term --cov-fail-under=85
+	$(PYTEST) -m "not slow and not export and not browser and not gpu"
 
+# All of them, the fast ones too, so that coverage is that of the whole.
 test-slow: .venv/installed
-	$(BIN)/python -m pytest -m "(slow or export or browser) and not gpu" --durations=10
+	$(PYTEST) -m "not gpu" --durations=10 --cov=nevus --cov-branch --cov-report=term --cov-fail-under=85
 
 check: .venv/installed
 	$(BIN)/ruff check src tests benchmarks

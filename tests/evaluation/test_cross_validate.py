@@ -91,6 +91,7 @@ def test_predictions_are_those_of_the_bundle_from_file_to_probability(run: Path,
     assert np.allclose(found, table["p_malignant"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_run_again(run: Path, phantoms: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("trained again")
@@ -102,6 +103,7 @@ def test_a_finished_run_is_not_run_again(run: Path, phantoms: Manifest, monkeypa
     assert sha256(run / "predictions.csv") == before
 
 
+@pytest.mark.slow
 def test_only_some_folds(phantoms: Manifest, tiny: Recipe, tmp_path: Path) -> None:
     document = cross_validate(tiny.with_settings(["training.epochs=1"]), phantoms, tmp_path, only=[1])
     assert [fold["fold"] for fold in document["per_fold"]] == [1]

@@ -109,6 +109,7 @@ def ratio_of_spread(plain: Backbone, zoomed: Backbone) -> float:
         return float(zoomed(batch).std() / plain(batch).std())
 
 
+@pytest.mark.slow
 # On a residual branch a gate is outweighed by the shortcut, so there even halving tells less.
 @pytest.mark.parametrize(("placement", "least", "most"), [("post", 0.5, 1.5), ("pre", 0.9, 1.1)])
 def test_sixteen_fresh_modules_leave_the_features_their_spread(placement: str, least: float, most: float) -> None:

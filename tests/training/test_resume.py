@@ -30,6 +30,7 @@ def killed_at(step: int) -> Report:
     return report
 
 
+@pytest.mark.slow
 def test_a_run_stopped_within_epochs_and_between_them_ends_with_the_same_weights(
     phantoms: Manifest, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from nevus.training.fit import COLUMNS, create_network, fit
 from nevus.training.loader import Examples
 from nevus.training.validation import predict_logits
 
+pytestmark = pytest.mark.slow
 SETTINGS = [
     "data.size=32",
     "data.views=4",

@@ -27,7 +27,7 @@ def manifest(seed: int = 0, num_images: int = 300, num_patients: int = 120, rare
 
 
 @given(st.integers(0, 10_000), st.integers(2, 6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12)
 def test_strict_never_lets_a_group_cross(seed: int, num_folds: int) -> None:
     rows = manifest(seed)
     folds = split(rows, task="diagnosis", num_folds=num_folds, seed=seed)
@@ -56,7 +56,7 @@ def test_the_same_rows_in_another_order_have_the_same_folds(protocol: Protocol) 
 
 
 def test_every_fold_has_about_its_share_of_every_class() -> None:
-    for seed in range(5):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         sizes = rng.choice([1, 2, 3, 4], 800, p=[0.74, 0.19, 0.06, 0.01])
         groups = np.repeat(np.arange(800), sizes)

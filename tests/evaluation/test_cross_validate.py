@@ -18,6 +18,8 @@ from nevus.files import sha256
 from nevus.predictor import Predictor
 from nevus.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(phantoms: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -91,7 +93,6 @@ def test_predictions_are_those_of_the_bundle_from_file_to_probability(run: Path,
     assert np.allclose(found, table["p_malignant"], atol=1e-6)
 
 
-@pytest.mark.slow
 def test_a_finished_run_is_not_run_again(run: Path, phantoms: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("trained again")
@@ -103,7 +104,6 @@ def test_a_finished_run_is_not_run_again(run: Path, phantoms: Manifest, monkeypa
     assert sha256(run / "predictions.csv") == before
 
 
-@pytest.mark.slow
 def test_only_some_folds(phantoms: Manifest, tiny: Recipe, tmp_path: Path) -> None:
     document = cross_validate(tiny.with_settings(["training.epochs=1"]), phantoms, tmp_path, only=[1])
     assert [fold["fold"] for fold in document["per_fold"]] == [1]
@@ -128,7 +128,6 @@ def test_given_folds_that_split_a_group_are_refused(phantoms: Manifest, tiny: Re
     assert not (tmp_path / "run" / "folds.csv").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["paper-2022", "paper-zoome"])
 def test_a_papers_protocol_is_called_optimistic(phantoms: Manifest, tiny: Recipe, tmp_path: Path, protocol: str) -> None:
     recipe = tiny.with_settings([f"data.protocol={protocol}", "training.epochs=1"])

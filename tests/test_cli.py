@@ -169,6 +169,9 @@ def test_prepare_split_cross_validate_evaluate_and_report(
     code, out, _ = nevus(monkeypatch, capsys, *split)
     assert code == 0
     assert "strict, fold 0: " in out
+    code, out, _ = nevus(monkeypatch, capsys, *split, "--json")
+    assert json.loads(out)["protocol"] == "strict"
+    assert sum(json.loads(out)["num_images"].values()) == len(phantoms)
     (tmp_path / "r.toml").write_text(
         'name = "mine"\n[model]\nbackbone = "resnet10t"\n[training]\nepochs = 1\nprecision = "float32"\n'
     )
@@ -188,6 +191,17 @@ def test_prepare_split_cross_validate_evaluate_and_report(
     code, out, _ = nevus(monkeypatch, capsys, "report", run, "--out", tmp_path / "page.html")
     assert code == 0
     assert (tmp_path / "page.html").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_fit_prints_its_bundle(
+    phantoms: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "r.toml").write_text('name = "mine"\n[model]\nbackbone = "resnet10t"\n[training]\nprecision = "float32"\n')
+    words = ["--manifest", phantoms.path, "--set", "data.size=32", "--set", "data.task=malignant", "--set", "training.epochs=1"]
+    code, out, _ = nevus(monkeypatch, capsys, "fit", tmp_path / "r.toml", "--out", tmp_path / "fit", "--json", *words)
+    assert code == 0
+    assert Bundle.load(json.loads(out)["bundle"]).document["operating_point"] == json.loads(out)["operating_point"]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +231,7 @@ def test_bad_input_is_one_message_and_exit_code_two(
 def test_a_recipe_without_a_manifest_says_how_to_give_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "r.toml").write_text('name = "mine"')
+    (tmp_path / "r.toml").write_text('name = "mine"\n')
     code, _, err = nevus(monkeypatch, capsys, "fit", tmp_path / "r.toml", "--out", tmp_path / "run")
     assert code == 2
     assert "Give --manifest" in err

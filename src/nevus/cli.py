@@ -87,6 +87,7 @@ def split(
     protocol: Annotated[str, typer.Option(help="strict, paper-zoome, paper-2022 or paper-datta")] = "strict",
     num_folds: Annotated[int, typer.Option("--folds", help="2 to 20")] = 5,
     seed: Annotated[int, typer.Option(help="another seed, another split")] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Assign every image of a manifest to a fold, under a named protocol."""
     from nevus.data.splits import label
@@ -98,6 +99,10 @@ def split(
     folds = split_manifest(selected, task=data.task, protocol=data.protocol, num_folds=data.num_folds, seed=seed)
     folds.write(out)
     sizes = folds.frame["fold"].value_counts().sort_index()
+    if as_json:
+        num_images = {str(fold): int(size) for fold, size in sizes.items()}
+        _print_json({"folds": str(out), "protocol": data.protocol, "num_images": num_images})
+        return
     counts = ", ".join(f"{'never tested' if fold == -1 else f'fold {fold}'}: {count}" for fold, count in sizes.items())
     typer.echo(f"{out}: {label(data.protocol)}, {counts}")
 
@@ -108,13 +113,18 @@ def fit(
     out: Annotated[Path, typer.Option(help="folder for the checkpoints, the log and the bundle")],
     manifest: ManifestPath = None,
     settings: Settings = None,
+    as_json: AsJson = False,
 ) -> None:
     """Train one model on all rows but a validation share, and write its bundle."""
     chosen, rows = _inputs(recipe, manifest, settings)
     _need_torch()
     from nevus.training.fit import fit as fit_recipe
 
-    typer.echo(fit_recipe(chosen, rows, out).path)
+    bundle = fit_recipe(chosen, rows, out)
+    if as_json:
+        _print_json({"bundle": str(bundle.path), "operating_point": bundle.document["operating_point"]})
+    else:
+        typer.echo(bundle.path)
 
 
 @app.command("cross-validate")

@@ -16,7 +16,6 @@ def test_the_demo_prints_both_protocols_side_by_side_and_writes_its_report(
     whole = module.demo_recipe
     quick = [
         "data.num_folds=2",
-        "data.size=32",
         "model.backbone=resnet10t",
         "model.pretrained=none",
         "training.epochs=1",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nevus.bundle import Bundle
 from nevus.data.augment import MIRRORS, centre_matrix, warp
-from nevus.data.images import Pixels, read_image, shrink
+from nevus.data.images import Pixels, load_image, shrink
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.taxonomy import MALIGNANT
 from nevus.errors import BundleError
@@ -89,10 +89,10 @@ class Predictor:
     ) -> NDArray[np.float32]:
         """Logits (N, num_classes) of many files, decoded by threads a batch ahead, before the temperature."""
         columns = metadata or {}
-        starts = range(0, len(images), batch_size)
+        starts, short_side = range(0, len(images), batch_size), self._preprocessing["short_side"]
         logits = []
         with ThreadPoolExecutor() as pool:
-            for start, batch in zip(starts, _decoded(pool, images, batch_size), strict=True):
+            for start, batch in zip(starts, _loaded(pool, images, short_side, batch_size), strict=True):
                 part = {name: values[start : start + batch_size] for name, values in columns.items()}
                 logits.append(self.logits(batch, part))
         return np.concatenate(logits) if logits else np.zeros((0, len(self.bundle.classes)), np.float32)
@@ -102,7 +102,7 @@ class Predictor:
         return softmax(logits, self._temperature)
 
     def logits(self, images: Sequence[Pixels], metadata: MetadataColumns | None = None) -> NDArray[np.float32]:
-        """Logits (N, num_classes) of one batch of decoded images, uint8 RGB of any sizes; the mean over the bundle's views."""
+        """Logits (N, num_classes) of a batch of images, uint8 RGB, whole or from `load_image`; the mean over the views."""
         size, short_side = self._preprocessing["size"], self._preprocessing["short_side"]
         views = [shrink(image, short_side) for image in images]
         pixels = np.stack([warp(view, centre_matrix(view.shape[0], view.shape[1], size), size) for view in views])
@@ -149,10 +149,10 @@ def softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
-def _decoded(pool: ThreadPoolExecutor, images: Sequence[Path | str], batch_size: int) -> Iterator[list[Pixels]]:
-    """Batches of decoded images; the next one is being decoded while the caller works on this one."""
-    waiting = [pool.submit(read_image, path) for path in images[:batch_size]]
+def _loaded(pool: ThreadPoolExecutor, images: Sequence[Path | str], short_side: int, batch_size: int) -> Iterator[list[Pixels]]:
+    """Batches of images as a pack holds them; the next one is being decoded while the caller works on this one."""
+    waiting = [pool.submit(load_image, path, short_side) for path in images[:batch_size]]
     for start in range(0, len(images), batch_size):
-        ahead = [pool.submit(read_image, path) for path in images[start + batch_size : start + 2 * batch_size]]
+        ahead = [pool.submit(load_image, path, short_side) for path in images[start + batch_size : start + 2 * batch_size]]
         yield [future.result() for future in waiting]
         waiting = ahead

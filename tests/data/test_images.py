@@ -1,6 +1,9 @@
 """Every kind of file a user might hand in: read as the pixels meant, or refused in words."""
 
 import io
+import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import cv2
@@ -8,23 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import picture, saved
 from PIL import Image
 
-from nevus.data.images import MAX_PIXELS, Pixels, decode_image, find_images, read_image, shrink
+from nevus.data.headers import MAX_BYTES, MAX_PIXELS, check_png
+from nevus.data.images import Pixels, decode_image, find_images, load_bytes, load_image, read_image, shrink
+from nevus.data.jpeg import DCT_MARGIN, plain_jpeg
 from nevus.errors import DataError
-
-
-def picture(height: int = 40, width: int = 60) -> Pixels:
-    """Smooth, asymmetric in every direction, coloured: a flip, a swap of channels or a wrong range shows."""
-    rows, columns = np.mgrid[0:height, 0:width]
-    channels = [rows * 200 // height + 20, columns * 200 // width + 30, (rows + 2 * columns) * 60 // (height + width) + 10]
-    return np.stack(channels, axis=2).astype(np.uint8)
-
-
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def test_jpeg_is_what_pillow_and_opencv_decode() -> None:
@@ -152,3 +145,135 @@ def test_find_images(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"(?s)empty: a folder without images.*gone: no such file"):
         find_images([tmp_path / "empty", tmp_path / "gone"])
     assert MAX_PIXELS == 64_000_000
+
+
+def detailed(height: int, width: int) -> Pixels:
+    """Shapes and noise at every scale, so that decoding too coarsely shows."""
+    rng = np.random.default_rng(0)
+    layers = [
+        cv2.resize(rng.normal(0, 1, (size, size, 3)), (width, height), interpolation=cv2.INTER_CUBIC) for size in (4, 16, 64)
+    ]
+    return np.clip(128 + 25 * sum(layers) + rng.normal(0, 3, (height, width, 1)), 0, 255).astype(np.uint8)
+
+
+def psnr(image: Pixels, reference: Pixels) -> float:
+    return float(10 * np.log10(255**2 / np.mean((image.astype(float) - reference) ** 2)))
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(("height", "width", "least"), [(900, 1200, 50), (1201, 899, 42), (1003, 1501, 43), (449, 601, 39)])
+def test_a_large_jpeg_is_decoded_at_a_fraction_to_the_same_picture(height: int, width: int, least: int, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = saved(Image.fromarray(detailed(height, width)), "JPEG", quality=92, exif=exif if orientation > 1 else b"")
+    whole = decode_image(content, "a.jpg")
+    for side in (64, 150, 280, 448, 2000):
+        found, expected = load_bytes(content, "a.jpg", side), shrink(whole, side)
+        assert found.shape == expected.shape
+        if min(height, width) < 2 * DCT_MARGIN * side:
+            assert (found == expected).all()
+        else:
+            assert least < psnr(found, expected) < 100, "close, and yet not decoded whole"
+
+
+def test_other_kinds_are_shrunk_from_the_whole_image(tmp_path: Path) -> None:
+    image = detailed(500, 700)
+    for kind in ("PNG", "BMP", "TIFF"):
+        (tmp_path / kind).write_bytes(saved(Image.fromarray(image), kind))
+        assert (load_image(tmp_path / kind, 60) == shrink(image, 60)).all()
+    cmyk = saved(Image.fromarray(image).convert("CMYK"), "JPEG", quality=95)
+    assert (load_bytes(cmyk, "a", 60) == shrink(decode_image(cmyk, "a"), 60)).all()
+
+
+def test_a_plain_jpeg_and_one_that_pillow_opens_give_the_same_pixels() -> None:
+    for mode in ("RGB", "L"):
+        image = Image.fromarray(picture()).convert(mode)
+        exif = Image.Exif()
+        exif[0x010E] = "a description"
+        bare, described = saved(image, "JPEG", quality=90), saved(image, "JPEG", quality=90, exif=exif)
+        assert (plain_jpeg(bare), plain_jpeg(described)) == (True, False)
+        assert (decode_image(bare, "a.jpg") == decode_image(described, "a.jpg")).all()
+    for mode, options in (("CMYK", {}), ("RGB", {"comment": b"Z" * 999, "icc_profile": b"0" * 70_000, "progressive": True})):
+        content = saved(Image.fromarray(picture()).convert(mode), "JPEG", **options)
+        assert plain_jpeg(content) == (mode == "RGB")
+    two = saved(Image.fromarray(picture()), "MPO", save_all=True, append_images=[Image.fromarray(picture())])
+    assert not plain_jpeg(two)
+    with pytest.raises(DataError, match="holds 2 frames"):
+        decode_image(two, "a.jpg")
+
+
+def lying_jpeg(height: int, width: int, *, progressive: bool = False) -> bytes:
+    content = bytearray(saved(Image.fromarray(picture(400, 600)), "JPEG", progressive=progressive))
+    place = content.index(b"\xff\xc2" if progressive else b"\xff\xc0")
+    content[place + 5 : place + 9] = struct.pack(">HH", height, width)
+    return bytes(content)
+
+
+def lying_png(height: int, width: int) -> bytes:
+    content = bytearray(saved(Image.fromarray(picture(400, 600)), "PNG"))
+    content[16:24] = struct.pack(">II", width, height)
+    content[29:33] = struct.pack(">I", zlib.crc32(bytes(content[12:29])))
+    return bytes(content)
+
+
+@pytest.mark.parametrize(("height", "width"), [(200, 600), (400, 300), (100, 100), (800, 600), (400, 1200), (4000, 600)])
+def test_a_header_that_says_another_size_is_refused(height: int, width: int) -> None:
+    for content in (lying_jpeg(height, width), lying_jpeg(height, width, progressive=True), lying_png(height, width)):
+        with pytest.raises(DataError, match="damaged or cut short"):
+            decode_image(content, "a")
+        with pytest.raises(DataError, match="damaged or cut short"):
+            load_bytes(content, "a", 40)
+
+
+def test_gigapixels_and_huge_files_take_no_memory(tmp_path: Path) -> None:
+    bomb = saved(Image.new("L", (8_000, 8_000)), "PNG")  # 64 megapixels are just allowed
+    assert len(bomb) < 100_000
+    more = bytearray(lying_png(8_000, 8_000)) + bomb
+    huge = tmp_path / "huge.jpg"
+    with huge.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    bombs = (lying_jpeg(60_000, 60_000), lying_png(60_000, 60_000))
+    tracemalloc.start()
+    for content in bombs:
+        with pytest.raises(DataError, match="at most 64 megapixels"):
+            decode_image(content, "a")
+    with pytest.raises(DataError, match=r"huge\.jpg: 512 MiB; an image file of at most 512 MiB"):
+        load_image(huge, 224)
+    with pytest.raises(ValueError, match="its header needs"):
+        check_png(bytes(more))
+    assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_png_data_of_the_right_length_pass_in_every_mode(mode: str) -> None:
+    for width in range(16, 33):
+        check_png(saved(Image.new(mode, (width, 17)), "PNG"))
+
+
+def test_interlaced_png_data_are_counted_by_passes() -> None:
+    # Pillow writes none, so the chunks are written here: seven passes, a filter byte before each row.
+    for height, width in ((16, 16), (17, 23), (40, 19)):
+        image = np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
+        rows = [
+            b"\0" + row.tobytes()
+            for x, y, step_x, step_y in (
+                (0, 0, 8, 8),
+                (4, 0, 8, 8),
+                (0, 4, 4, 8),
+                (2, 0, 4, 4),
+                (0, 2, 2, 4),
+                (1, 0, 2, 2),
+                (0, 1, 1, 2),
+            )
+            for row in image[y::step_y, x::step_x]
+            if len(row)
+        ]
+        parts = (
+            (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 1)),
+            (b"IDAT", zlib.compress(b"".join(rows))),
+            (b"IEND", b""),
+        )
+        chunks = [struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts]
+        found = decode_image(b"\x89PNG\r\n\x1a\n" + b"".join(chunks), "a.png")
+        assert (found == image[:, :, None]).all()

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -172,3 +173,44 @@ def test_groups_are_chains_of_shared_ids_and_links() -> None:
     assert reversed_rows == ["x:L1", "d:f", "d:e", "d:P1", "d:P1", "d:P1"]
     with pytest.raises(DataError, match="1 links name images"):
         group_ids(frame(rows), [("a", "zzz")])
+
+
+def test_the_hash_tells_any_other_cell_and_is_blind_to_how_and_where_the_manifest_is_kept(folder: Path) -> None:
+    first = Manifest.read(written(folder, GOOD))
+    rows = first.where(np.array([True, True, True]))
+    assert rows.sha256 == first.sha256
+    assert Manifest(first.frame.assign(path="elsewhere"), folder, folder).sha256 == first.sha256
+    assert Manifest(first.frame.astype({"lesion_id": object}), folder, folder).sha256 == first.sha256
+    others = [first.where(np.array([True, True, False])), Manifest(first.frame.iloc[::-1], folder, folder)]
+    for column in COLUMNS:
+        if column != "path":
+            changed = first.frame.copy()
+            value = {"target": 0, "age_years": 62.0}.get(column, "other")
+            changed.loc[0, column] = value
+            others.append(Manifest(changed, folder, folder))
+    moved = first.frame.assign(lesion_id=["L", "1L2", "L3"])  # the same letters, divided elsewhere
+    others.append(Manifest(moved, folder, folder))
+    assert len({first.sha256, *(other.sha256 for other in others)}) == len(others) + 1
+
+
+def test_images_in_a_folder_that_may_not_be_listed_are_looked_up_one_by_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> list[str]:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("nevus.data.image_files.os.listdir", refuse)
+    assert len(Manifest.read(written(folder, GOOD))) == 3
+    with pytest.raises(DataError, match=r"(?s)1 problems.*row 3: path 'images/z.jpg': no such file"):
+        Manifest.read(written(folder, GOOD.replace("images/b.jpg", "images/z.jpg")))
+
+
+def test_paths_of_any_form_are_found_and_moved(folder: Path) -> None:
+    path = written(folder, GOOD.replace("images/a.jpg", "images/../images/a.jpg"))
+    assert len(Manifest.read(path)) == 3
+    absolute = written(folder, GOOD.replace("images/b.jpg", str(folder / "images" / "b.jpg")))
+    moved = Manifest.read(absolute).write(folder / "deep" / "m.csv")
+    assert moved.frame["path"].tolist() == ["../images/a.jpg", "../images/b.jpg", "../images/c.jpg"]
+    (folder / "images" / "a.jpg").rename(folder / "a.jpg")
+    beside = Manifest.read(written(folder, GOOD.replace("images/a.jpg", "a.jpg"))).write(folder / "images" / "m.csv")
+    assert beside.frame["path"].tolist() == ["../a.jpg", "b.jpg", "c.jpg"]

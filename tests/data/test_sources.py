@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from nevus.data.image_files import index_images
 from nevus.data.manifest import COLUMNS, Manifest
-from nevus.data.sources import SOURCES, Request, index_images, prepare
+from nevus.data.sources import SOURCES, Request, prepare
 from nevus.errors import DataError
 
 HAM = """lesion_id,image_id,dx,dx_type,age,sex,localization

@@ -1,13 +1,20 @@
 """Which images belong together: connected components over shared patients, lesions and near-duplicate links."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
+import pyarrow.compute
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from nevus.data.tables import as_arrow, number_values, sort_order
 from nevus.errors import DataError
+
+Indices = NDArray[np.int64]
 
 
 def group_ids(frame: pd.DataFrame, links: Sequence[tuple[str, str]] = ()) -> "pd.Series[str]":
@@ -26,34 +33,56 @@ def group_ids(frame: pd.DataFrame, links: Sequence[tuple[str, str]] = ()) -> "pd
     pandas.Series
         The group's first patient id, else its first lesion id, else its first image id, after its data set's name.
     """
-    num_rows = len(frame)
-    sources, targets = [], []
-    num_nodes = num_rows
+    rows, nodes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    num_nodes = len(frame)
     for column in ("patient_id", "lesion_id", "group_id"):
         known = np.flatnonzero(frame[column] != "")
         # A group id already carries its data set's name; the other ids do not.
-        keys = frame[column] if column == "group_id" else frame["dataset"] + "\0" + frame[column]
-        codes, uniques = pd.factorize(keys.to_numpy()[known])
-        sources.append(known)
-        targets.append(codes + num_nodes)
+        owners = number_values(frame["group_id"])[0] if column == "group_id" else number_owners(frame, column)
+        codes, uniques = pd.factorize(owners[known])
+        rows.append(known)
+        nodes.append(codes + num_nodes)
         num_nodes += len(uniques)
     if links:
         places = pd.Index(frame["image_id"])
-        pairs = np.array([places.get_indexer(list(pair)) for pair in links])
+        pairs = np.stack([places.get_indexer(list(side)) for side in zip(*links, strict=True)], axis=1)
         if (pairs < 0).any():
             raise DataError(f"{int((pairs < 0).any(axis=1).sum())} links name images that are not in the manifest.")
-        sources.append(pairs[:, 0])
-        targets.append(pairs[:, 1])
-    rows, columns = np.concatenate(sources), np.concatenate(targets)
-    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(num_nodes, num_nodes))
-    _, labels = connected_components(graph, directed=False)
-    names = pd.DataFrame({"component": labels[:num_rows]})
-    # Patients name a group before lesions, lesions before images; within a kind the smallest id does, whatever the rows' order.
-    prefix = frame["dataset"].to_numpy() + ":"
-    for rank, column in enumerate(("patient_id", "lesion_id", "image_id")):
-        values = frame[column].to_numpy()
-        named = np.where(values == "", "", prefix + values)
-        names[column] = pd.Series(named).where(named != "", None)
-        names[f"rank {rank}"] = names.groupby("component")[column].transform("min")
-    chosen = names["rank 0"].fillna(names["rank 1"]).fillna(names["rank 2"])
-    return pd.Series(chosen.astype(str).to_numpy(), index=frame.index)
+        rows.append(pairs[:, 0])
+        nodes.append(pairs[:, 1])
+    sources, targets = np.concatenate(rows), np.concatenate(nodes)
+    graph = coo_array((np.ones(len(sources), np.int8), (sources, targets)), shape=(num_nodes, num_nodes))
+    components = connected_components(graph, directed=False)[1][: len(frame)].astype(np.int64)
+    names, place = _names(frame, components)
+    return pd.Series(names.take(place[components]).to_pandas().to_numpy(), index=frame.index).astype(str)
+
+
+def number_owners(frame: pd.DataFrame, column: str) -> Indices:
+    """A number for each row's patient or lesion; equal ids of two data sets have two numbers."""
+    datasets, (ids, values) = number_values(frame["dataset"])[0], number_values(frame[column])
+    return datasets * max(1, len(values)) + ids
+
+
+def _names(frame: pd.DataFrame, components: Indices) -> tuple[Any, Indices]:
+    """The names, and where each component's is: patients name it before lesions, lesions before images, by the smallest id."""
+    sizes = np.bincount(components)
+    place = np.full(len(sizes), -1, np.int64)
+    found, num_found = [], 0
+    for column in ("patient_id", "lesion_id", "image_id"):
+        rows = np.flatnonzero((frame[column] != "").to_numpy() & (place[components] < 0))
+        texts = _joined(frame["dataset"].iloc[rows], frame[column].iloc[rows])
+        # Most components are one image, and need no comparison.
+        alone = sizes[components[rows]] == 1
+        several = np.flatnonzero(~alone)
+        order = several[sort_order(texts.take(several))]
+        smallest = order[np.unique(components[rows[order]], return_index=True)[1]]
+        chosen = np.concatenate([np.flatnonzero(alone), smallest])
+        place[components[rows[chosen]]] = num_found + np.arange(len(chosen))
+        found.append(texts.take(chosen))
+        num_found += len(chosen)
+    return pyarrow.concat_arrays(found), place
+
+
+def _joined(datasets: "pd.Series[str]", ids: "pd.Series[str]") -> Any:
+    colon = pyarrow.scalar(":", pyarrow.large_string())
+    return pyarrow.compute.binary_join_element_wise(as_arrow(datasets), as_arrow(ids), colon)

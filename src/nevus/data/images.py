@@ -1,13 +1,17 @@
 """From an image file to uint8 RGB pixels, the same ones in training and in the clinic.
 
+`load_image` is the path from a file to a network's pixels: packs for training and predictions in the clinic both come through
+it, so that they cannot differ. `read_image` gives the whole image, for pictures that people look at.
+
 What is repaired, and how: EXIF orientation is applied; grayscale is repeated to three channels; palettes and CMYK become
 RGB; transparency is laid on black, as outside a dermoscope's field; 16-bit values keep their upper eight bits. What cannot
 be trusted is refused: missing, empty, truncated or damaged files, several frames, less than 16 pixels a side, more than 64
-megapixels.
+megapixels, a header that the pixels do not bear out, a file of more than 512 MiB.
 """
 
 import io
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,13 +22,15 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from nevus.data.containers import CONTAINERS, container_of, list_keys, read_value
+from nevus.data.dicom import decode_dicom, is_dicom
+from nevus.data.headers import MAX_BYTES, check_png, check_size, too_large
+from nevus.data.jpeg import decode_jpeg, plain_jpeg
 from nevus.errors import DataError, listed
 
 Pixels = NDArray[np.uint8]
 
-MIN_SIDE = 16
-MAX_PIXELS = 64_000_000
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm")
 
 # The header's size is checked below, against a lower limit and with an error that says what to do.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -41,6 +47,32 @@ _ORIENTATIONS = {
 }
 
 
+def load_image(path: Path | str, short_side: int) -> Pixels:
+    """Read an image for a network: uint8 RGB (height, width, 3), upright, its shorter side `short_side` pixels or less.
+
+    Large JPEGs are decoded at a fraction of their size (see `nevus.data.jpeg`), then averaged by area; others are `shrink` of
+    `read_image`. The shape is that of `shrink(read_image(path), short_side)` in either case.
+
+    Raises
+    ------
+    DataError
+        As for `read_image`.
+    """
+    return load_bytes(read_bytes(path), str(path), short_side)
+
+
+def load_bytes(content: bytes, name: str, short_side: int) -> Pixels:
+    """`load_image` for a file's bytes; `name` is what errors call it.
+
+    >>> import cv2, numpy as np
+    >>> jpeg = cv2.imencode(".jpg", np.zeros((900, 1200), np.uint8))[1].tobytes()
+    >>> load_bytes(jpeg, "black.jpg", 224).shape
+    (224, 299, 3)
+    """
+    image, full_shape = _decode(content, name, short_side)
+    return _area_resize(image, _shrunk(full_shape, short_side))
+
+
 def read_image(path: Path | str) -> Pixels:
     """Read one image file as uint8 RGB of shape (height, width, 3), upright.
 
@@ -49,38 +81,38 @@ def read_image(path: Path | str) -> Pixels:
     DataError
         The file is missing, empty, not an image, damaged or truncated, has several frames, or is too small or too large.
     """
+    return decode_image(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """The bytes of an image file, or of one inside an HDF5 file (`container.hdf5#KEY`); their number is checked first.
+
+    Raises
+    ------
+    DataError
+        The file or the key is missing, cannot be read, or is larger than `MAX_BYTES`.
+    """
+    if inside := container_of(path):
+        return read_value(*inside, MAX_BYTES)
     try:
-        content = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            if (size := os.fstat(file.fileno()).st_size) > MAX_BYTES:
+                limit = MAX_BYTES // 2**20
+                raise DataError(f"{path}: {size // 2**20} MiB; an image file of at most {limit} MiB is read. Is it an image?")
+            return file.read()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
-    return decode_image(content, str(path))
 
 
 def decode_image(content: bytes, name: str) -> Pixels:
-    """Decode an image file's bytes; `name` is what errors call it. See `read_image`.
+    """Decode an image file's bytes whole; `name` is what errors call it. See `read_image`.
 
     >>> import cv2, numpy as np
     >>> png = cv2.imencode(".png", np.zeros((20, 30), np.uint8))[1].tobytes()
     >>> decode_image(png, "black.png").shape
     (20, 30, 3)
     """
-    if not content:
-        raise DataError(f"{name}: the file is empty (0 bytes). Copy it again from its source.")
-    try:
-        with Image.open(io.BytesIO(content)) as header:
-            _check_header(header, name)
-            orientation = header.getexif().get(ExifTags.Base.Orientation, 1)
-            if header.format == "JPEG" and header.mode in ("RGB", "L"):
-                image: Pixels = simplejpeg.decode_jpeg(content, strict=True)
-            else:
-                image = _rgb(header, name)
-    except UnidentifiedImageError as error:
-        raise DataError(f"{name}: not an image that can be read. Expected {', '.join(SUFFIXES)}.") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(_too_large(name, str(error))) from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise DataError(f"{name}: the image is damaged or cut short ({error}). Copy it again from its source.") from error
-    return _upright(image, orientation)
+    return _decode(content, name, None)[0]
 
 
 def shrink(image: Pixels, short_side: int) -> Pixels:
@@ -89,16 +121,13 @@ def shrink(image: Pixels, short_side: int) -> Pixels:
     >>> shrink(np.zeros((450, 600, 3), np.uint8), 280).shape
     (280, 373, 3)
     """
-    height, width = image.shape[:2]
-    scale = short_side / min(height, width)
-    if scale >= 1:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return _area_resize(image, _shrunk(image.shape[:2], short_side))
 
 
 def find_images(places: Sequence[Path | str]) -> list[Path]:
     """The files named, and the images in the folders named with their subfolders, sorted within each folder.
+
+    An HDF5 file stands for the images in it; one of them is named `container.hdf5#KEY`.
 
     Raises
     ------
@@ -113,7 +142,9 @@ def find_images(places: Sequence[Path | str]) -> list[Path]:
             found.extend(inside)
             if not inside:
                 problems.append(f"{place}: a folder without images")
-        elif place.is_file():
+        elif place.suffix.lower() in CONTAINERS and place.is_file():
+            found.extend(Path(f"{place}#{key}") for key in list_keys(place))
+        elif place.is_file() or container_of(place):
             found.append(place)
         else:
             problems.append(f"{place}: no such file")
@@ -127,18 +158,52 @@ def pack_side(size: int) -> int:
     return math.ceil(1.25 * size)
 
 
-def _check_header(header: Image.Image, name: str) -> None:
-    width, height = header.size
-    if width * height > MAX_PIXELS:
-        raise DataError(_too_large(name, f"{width} x {height} pixels"))
-    if min(width, height) < MIN_SIDE:
-        raise DataError(f"{name}: {width} x {height} pixels; at least {MIN_SIDE} a side are needed. Give the original image.")
+def _decode(content: bytes, name: str, short_side: int | None) -> tuple[Pixels, tuple[int, ...]]:
+    """The pixels, upright, and the full image's (height, width); the pixels may be fewer where `short_side` allows."""
+    if not content:
+        raise DataError(f"{name}: the file is empty (0 bytes). Copy it again from its source.")
+    try:
+        if plain_jpeg(content):
+            height, width = simplejpeg.decode_jpeg_header(content)[:2]
+            check_size(height, width, name)
+            return decode_jpeg(content, height, width, short_side), (height, width)
+        if is_dicom(content):
+            return decode_dicom(content, name, short_side)
+        with Image.open(io.BytesIO(content)) as header:
+            width, height = header.size
+            check_size(height, width, name)
+            _check_frames(header, name)
+            orientation = header.getexif().get(ExifTags.Base.Orientation, 1)
+            if header.format == "JPEG" and header.mode in ("RGB", "L"):
+                image = decode_jpeg(content, height, width, short_side)
+            else:
+                check_png(content)
+                image = _rgb(header, name)
+    except UnidentifiedImageError as error:
+        raise DataError(f"{name}: not an image that can be read. Expected {', '.join(SUFFIXES)}.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(too_large(name, str(error))) from error
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise DataError(f"{name}: the image is damaged or cut short ({error}). Copy it again from its source.") from error
+    transposed = _ORIENTATIONS.get(orientation, (False,))[0]
+    return _upright(image, orientation), (width, height) if transposed else (height, width)
+
+
+def _shrunk(shape: tuple[int, ...], short_side: int) -> tuple[int, int]:
+    height, width = shape
+    scale = min(1.0, short_side / min(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _area_resize(image: Pixels, shape: tuple[int, int]) -> Pixels:
+    if image.shape[:2] == shape:
+        return image
+    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def _check_frames(header: Image.Image, name: str) -> None:
     if (num_frames := getattr(header, "n_frames", 1)) > 1:
         raise DataError(f"{name}: holds {num_frames} frames; one is expected. Save the one that is meant as a file.")
-
-
-def _too_large(name: str, size: str) -> str:
-    return f"{name}: {size}; at most {MAX_PIXELS // 1_000_000} megapixels are read. Save it smaller: 1,000 pixels a side suffice."
 
 
 def _rgb(header: Image.Image, name: str) -> Pixels:

@@ -3,18 +3,21 @@
 import hashlib
 import io
 import logging
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute
 from numpy.typing import NDArray
 
 from nevus.data.grouping import group_ids
-from nevus.data.tables import read_table
-from nevus.data.taxonomy import DIAGNOSES, MALIGNANT, SEXES, SITES
+from nevus.data.image_files import find_missing, move_paths
+from nevus.data.row_checks import find_problems, parse_ages, target_codes, warn_of_contradictions
+from nevus.data.tables import as_arrow, number_values, read_table
+from nevus.data.taxonomy import DIAGNOSES
 from nevus.errors import DataError, listed
 from nevus.files import replacing
 from nevus.recipe import Task
@@ -53,7 +56,6 @@ FORBIDDEN = {
     **{f"iddx_{level}": "it is the answer in other words" for level in range(1, 6)},
     **{f"diagnosis_{level}": "it is the answer in other words" for level in range(1, 6)},
 }
-_VOCABULARIES = {"diagnosis": DIAGNOSES, "sex": SEXES, "site": SITES}
 _LOG = logging.getLogger("nevus")
 
 
@@ -117,27 +119,31 @@ class Manifest:
         _check_columns(table, path)
         frame = pd.DataFrame({name: table.get(name, "") for name in COLUMNS}, index=table.index)
         frame = frame.apply(lambda column: column.str.strip())
-        problems = _problems(frame)
+        problems = find_problems(frame)
         if check_files and not problems:
-            present = _files_below(root, frame["path"])
-            missing = frame["path"][[not _exists(root, name, present) for name in frame["path"]]]
-            problems = [f"row {index + 2}: path {name!r}: no such file" for index, name in missing.items()]
+            problems = [f"row {index + 2}: path {text}" for index, text in find_missing(root, frame["path"])]
         if problems:
             remedy = "Mend these rows; nothing was read."
             raise DataError(listed(f"{path}: {len(problems)} problems:", problems, remedy=remedy))
         frame = frame.reset_index(drop=True)
-        frame["target"] = pd.to_numeric(frame["target"].replace("", None)).astype("Int64")
-        implied = frame["diagnosis"].isin(MALIGNANT).astype("Int64").where(frame["diagnosis"] != "")
-        frame["target"] = frame["target"].fillna(implied)
-        frame["age_years"] = pd.to_numeric(frame["age_years"].replace("", None)).astype(np.float64)
-        _warn_of_contradictions(frame, path)
+        targets, implied = target_codes(frame)
+        targets = np.where(targets < 0, implied, targets)
+        frame["age_years"] = parse_ages(frame)
+        frame["target"] = pd.arrays.IntegerArray(targets, targets < 0)
+        warn_of_contradictions(frame, path)
         frame["group_id"] = group_ids(frame, links)
         return cls(frame, root, path)
 
     @property
     def sha256(self) -> str:
         """A hash of the rows without their paths: the same for CSV and Parquet, and wherever the images lie."""
-        return hashlib.sha256(_csv(self.frame.drop(columns="path")).encode()).hexdigest()
+        digest = hashlib.sha256()
+        for name in COLUMNS:
+            if name != "path":
+                digest.update(f"{name}\n".encode())
+                for part in _bytes_of(self.frame[name]):
+                    digest.update(part)
+        return digest.hexdigest()
 
     def write(self, path: Path | str) -> "Manifest":
         """Write the manifest, .csv or .parquet, with paths from its new folder, and return it as it now is."""
@@ -145,13 +151,17 @@ class Manifest:
         folder, root = path.parent.resolve(), self.root.resolve()
         frame = self.frame.copy()
         if folder != root:
-            frame["path"] = [os.path.relpath(root / name, folder) for name in frame["path"]]
+            frame["path"] = move_paths(frame["path"], root, folder)
         with replacing(path) as beside:
             if path.suffix.lower() in (".parquet", ".pq"):
                 frame.to_parquet(beside, index=False)
             else:
                 beside.write_text(_csv(frame), encoding="utf-8")
         return Manifest(frame, path.parent, path)
+
+    def joined(self, links: Sequence[tuple[str, str]]) -> "Manifest":
+        """The same rows, with the groups joined of each pair of image ids that show one photograph."""
+        return Manifest(self.frame.assign(group_id=group_ids(self.frame, links)), self.root, self.path)
 
     def paths(self) -> list[Path]:
         """The image files, in the order of the rows."""
@@ -173,12 +183,13 @@ class Manifest:
         """
         column = "diagnosis" if task == "diagnosis" else "target"
         known = (self.frame["diagnosis"] != "") if task == "diagnosis" else self.frame["target"].notna()
-        rows = self.where(known)
+        rows = self if known.all() else self.where(known)
         if dropped := len(self) - len(rows):
             _LOG.warning("%s: %d of %d rows have no %s and are left out.", self.path, dropped, len(self), column)
         if task == "diagnosis":
-            classes = tuple(name for name in DIAGNOSES if (rows.frame["diagnosis"] == name).any())
-            targets = rows.frame["diagnosis"].map({name: index for index, name in enumerate(classes)}).to_numpy(np.int64)
+            codes, present = number_values(rows.frame["diagnosis"])
+            classes = tuple(name for name in DIAGNOSES if name in set(present))
+            targets = np.array([classes.index(name) for name in present], np.int64)[codes]
         else:
             classes = ("benign", "malignant")
             targets = rows.frame["target"].to_numpy(np.int64)
@@ -210,52 +221,19 @@ def _check_columns(table: pd.DataFrame, path: Path) -> None:
         raise DataError(f"{path}: column {', '.join(repeated)} appears twice.")
 
 
-def _problems(frame: pd.DataFrame) -> list[str]:
-    """Every fault of every row, in the order of the rows; the header is row 1, and the index counts from the row after it."""
-    found: list[tuple[int, str]] = []
-
-    def add(mask: "pd.Series[bool]", column: str, expected: str) -> None:
-        rows = frame.index.to_numpy(np.int64)[mask]
-        found.extend((int(row), f"{column} {value!r}: {expected}") for row, value in zip(rows, frame[column][mask], strict=True))
-
-    for column in ("image_id", "path"):
-        add(frame[column] == "", column, "may not be empty")
-    add(frame["image_id"].duplicated(keep=False) & (frame["image_id"] != ""), "image_id", "appears more than once")
-    for column, vocabulary in _VOCABULARIES.items():
-        unknown = ~frame[column].isin(("", *vocabulary))
-        add(unknown, column, f"expected {', '.join(vocabulary)}, or empty where unknown")
-    add(~frame["target"].isin(("", "0", "1")), "target", "expected 0 (benign), 1 (malignant), or empty where unknown")
-    implied = frame["diagnosis"].isin(MALIGNANT).map({True: "1", False: "0"})
-    judged = frame["target"].isin(("0", "1")) & frame["diagnosis"].isin(DIAGNOSES)
-    add(judged & (frame["target"] != implied), "target", "contradicts the row's diagnosis")
-    ages = pd.to_numeric(frame["age_years"], errors="coerce")
-    wrong = (frame["age_years"] != "") & ~ages.between(0, 120)
-    add(wrong, "age_years", "expected years from 0 to 120, or empty where unknown")
-    return [f"row {index + 2}: {text}" for index, text in sorted(found, key=lambda item: item[0])]
-
-
-def _files_below(root: Path, names: "pd.Series[str]") -> frozenset[str]:
-    """What lies in the folders that the paths name: one listing a folder instead of one question an image."""
-    folders = {os.path.dirname(name) for name in names}  # noqa: PTH120
-    present: set[str] = set()
-    for folder in folders:
-        if (root / folder).is_dir():
-            present.update(os.path.join(folder, entry) for entry in os.listdir(root / folder))  # noqa: PTH118, PTH208
-    return frozenset(present)
-
-
-def _exists(root: Path, name: str, present: frozenset[str]) -> bool:
-    return name in present or (root / name).is_file()
-
-
-def _warn_of_contradictions(frame: pd.DataFrame, path: Path) -> None:
-    """Real archives hold a few lesions with two diagnoses or two patients: said once, grouped together, not refused."""
-    for column, owner in (("diagnosis", "lesion_id"), ("patient_id", "lesion_id")):
-        known = frame[(frame[column] != "") & (frame[owner] != "")]
-        counts = known.groupby(["dataset", owner])[column].nunique()
-        if len(several := counts[counts > 1]):
-            examples = ", ".join(str(key[1]) for key in several.index[:5])
-            _LOG.warning("%s: %d lesions have more than one %s: %s.", path, len(several), column, examples)
+def _bytes_of(column: "pd.Series[Any]") -> Iterator[bytes]:
+    """A column's values, one after another, and where a text ends: equal bytes are equal columns."""
+    if column.name == "target":
+        yield column.fillna(-1).to_numpy("<i8").tobytes()
+    elif column.name == "age_years":
+        # Every NaN and both zeros are written alike.
+        yield np.where(column.isna(), np.nan, column.to_numpy("<f8") + 0.0).tobytes()
+    else:
+        texts = as_arrow(column)
+        yield pyarrow.compute.binary_length(texts).to_numpy().astype("<i8").tobytes()
+        first, last = texts.offset, texts.offset + len(texts)
+        ends = np.frombuffer(texts.buffers()[1], np.int64)
+        yield bytes(memoryview(texts.buffers()[2] or b"")[ends[first] : ends[last]])
 
 
 def _csv(frame: pd.DataFrame) -> str:

@@ -1,7 +1,6 @@
 """From a data set as it was published to a manifest."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from nevus.data import taxonomy
-from nevus.data.images import SUFFIXES
-from nevus.data.manifest import COLUMNS, Manifest
+from nevus.data.image_files import index_images, with_files
+from nevus.data.manifest import Manifest
+from nevus.data.source_tables import blank, complete, mapped, report, second_table, with_metadata
 from nevus.data.tables import read_table
 from nevus.errors import DataError, listed
 
@@ -83,7 +83,7 @@ def prepare(
     frame = SOURCES[source](request)
     origin = metadata or images[0]
     if source != "folders":
-        frame = _with_files(frame, request, origin, missing)
+        frame = with_files(frame, request.images, origin, missing)
     return Manifest.build(frame, Path(), Path(origin), check_files=False)
 
 
@@ -95,44 +95,20 @@ def _refuse_unread(source: str, metadata: Path | None, lesions: Path | None) -> 
         raise DataError(f"--lesions {lesions}: {source} reads no second table; {', '.join(_WITH_LESIONS)} do.")
 
 
-def index_images(folders: Sequence[Path]) -> dict[str, Path]:
-    """Image files by id (their name without suffix and "_downsampled"), found in folders and their subfolders.
-
-    Raises
-    ------
-    DataError
-        There is no image, or two files have one id; both are named.
-    """
-    found: dict[str, Path] = {}
-    twice = []
-    for path in sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES):
-        image_id = _plain_id(path.name)
-        if image_id in found:
-            twice.append(f"{image_id}: {found[image_id]} and {path}")
-        found[image_id] = path.absolute()
-    if twice:
-        raise DataError(
-            listed(f"{len(twice)} image ids have two files:", twice, remedy="Remove one of each, or narrow --images.")
-        )
-    if not found:
-        raise DataError(f"--images {', '.join(map(str, folders))}: no image in it. Looked for {', '.join(SUFFIXES)}.")
-    return found
-
-
 def _ham10000(request: Request) -> pd.DataFrame:
     """`HAM10000_metadata.csv`, or the same columns under its older name without suffix."""
     table = read_table(request.table, ("lesion_id", "image_id", "dx", "age", "sex", "localization"))
-    frame = _blank(table["image_id"], "ham10000", "CC-BY-NC-4.0", _HAM)
-    frame["diagnosis"] = _mapped(request.table, table, "dx", taxonomy.diagnosis)
+    frame = blank(table["image_id"], "ham10000", "CC-BY-NC-4.0", _HAM)
+    frame["diagnosis"] = mapped(request.table, table, "dx", taxonomy.diagnosis)
     frame["lesion_id"] = table["lesion_id"]
-    return _with_metadata(frame, request.table, table, age="age", sex="sex", site="localization")
+    return with_metadata(frame, request.table, table, age="age", sex="sex", site="localization")
 
 
 def _isic2020(request: Request) -> pd.DataFrame:
     columns = ("image_name", "patient_id", "sex", "age_approx", "anatom_site_general_challenge", "target")
     table = read_table(request.table, columns)
-    frame = _blank(table["image_name"], "isic2020", "CC-BY-NC-4.0", _ISIC_2020)
-    frame["target"] = _mapped(request.table, table, "target", taxonomy.malignant, required=True)
+    frame = blank(table["image_name"], "isic2020", "CC-BY-NC-4.0", _ISIC_2020)
+    frame["target"] = mapped(request.table, table, "target", taxonomy.malignant, required=True)
     num_malignant = int((frame["target"] == "1").sum())
     if len(table) == _ISIC_2020_ROWS and num_malignant != _ISIC_2020_MALIGNANT:
         raise DataError(
@@ -142,11 +118,11 @@ def _isic2020(request: Request) -> pd.DataFrame:
     if "diagnosis" in table:
         # Benign images carry diagnoses that are none of ours ("cafe-au-lait macule"), most "unknown": empty, and still a target.
         frame["diagnosis"], unmapped = taxonomy.map_column(table["diagnosis"], taxonomy.diagnosis)
-        _report(request.table, "diagnosis", unmapped)
+        report(request.table, "diagnosis", unmapped)
     if request.lesions:
-        frame["lesion_id"] = _second_table(request.lesions, frame, "image_name", "lesion_id")["lesion_id"]
+        frame["lesion_id"] = second_table(request.lesions, frame, "image_name", "lesion_id")["lesion_id"]
     site = "anatom_site_general_challenge"
-    return _with_metadata(frame, request.table, table, age="age_approx", sex="sex", site=site)
+    return with_metadata(frame, request.table, table, age="age_approx", sex="sex", site=site)
 
 
 def _isic2018(request: Request) -> pd.DataFrame:
@@ -170,19 +146,19 @@ def _one_hot(request: Request, dataset: str, license_name: str, attribution: str
         raise DataError(
             listed(f"{request.table}: {len(problems)} rows do not have one 1 and else 0 in {', '.join(classes)}:", problems)
         )
-    frame = _blank(table["image"], dataset, license_name, attribution)
+    frame = blank(table["image"], dataset, license_name, attribution)
     frame["diagnosis"] = taxonomy.map_column(values.idxmax(axis=1), taxonomy.diagnosis)[0]
     if request.lesions:
-        extra = _second_table(request.lesions, frame, "image")
+        extra = second_table(request.lesions, frame, "image")
         frame["lesion_id"] = extra.get("lesion_id", "")
-        frame = _with_metadata(frame, request.lesions, extra, age="age_approx", sex="sex", site="anatom_site_general")
+        frame = with_metadata(frame, request.lesions, extra, age="age_approx", sex="sex", site="anatom_site_general")
     return frame
 
 
 def _isic_archive(request: Request) -> pd.DataFrame:
     """The CSV that the archive's own tool writes (`isic metadata download`), or that of ISIC-2024, which says `iddx_`."""
     table = read_table(request.table, ("isic_id",))
-    frame = _blank(table["isic_id"], "isic-archive", "", "")
+    frame = blank(table["isic_id"], "isic-archive", "", "")
     for name, column in (("attribution", "attribution"), ("license", "copyright_license")):
         frame[name] = table.get(column, "")
     levels = [f"{kind}_{level}" for kind in ("diagnosis", "iddx") for level in range(1, 6) if f"{kind}_{level}" in table]
@@ -192,10 +168,10 @@ def _isic_archive(request: Request) -> pd.DataFrame:
     texts = table[levels].agg(":".join, axis=1) if levels else table.get("diagnosis", pd.Series("", index=table.index))
     # An archive holds many diagnoses that are none of ours: counted and left empty, so that they stay usable for `malignant`.
     frame["diagnosis"], unmapped = taxonomy.map_column(texts.str.strip(":"), taxonomy.diagnosis)
-    _report(request.table, "diagnosis", unmapped)
+    report(request.table, "diagnosis", unmapped)
     if answers:
         frame["target"], unmapped = taxonomy.map_column(table[answers[0]], taxonomy.malignant)
-        _report(request.table, "target", unmapped)
+        report(request.table, "target", unmapped)
         # Ours calls Bowen's disease and actinic keratosis malignant; the archive files some under benign or indeterminate.
         frame.loc[frame["diagnosis"] != "", "target"] = ""
     for name in ("lesion_id", "patient_id"):
@@ -204,7 +180,7 @@ def _isic_archive(request: Request) -> pd.DataFrame:
     if sites:
         table["site"] = table[sites].agg(":".join, axis=1).str.strip(":")
     site = "site" if sites else "anatom_site_general"
-    return _with_metadata(frame, request.table, table, age="age_approx", sex="sex", site=site)
+    return with_metadata(frame, request.table, table, age="age_approx", sex="sex", site=site)
 
 
 def _folders(request: Request) -> pd.DataFrame:
@@ -230,7 +206,7 @@ def _folders(request: Request) -> pd.DataFrame:
     _LOG.warning(
         "no patients or lesions are known, so photos of one lesion may fall into several folds; give them in the manifest."
     )
-    return _complete(frame, "folders", "", "")
+    return complete(frame, "folders", "", "")
 
 
 SOURCES: dict[str, Callable[[Request], pd.DataFrame]] = {
@@ -241,74 +217,3 @@ SOURCES: dict[str, Callable[[Request], pd.DataFrame]] = {
     "isic-archive": _isic_archive,
     "folders": _folders,
 }
-
-
-def _plain_id(name: str) -> str:
-    """An image's id as every table writes it: no folder, no suffix, no "_downsampled"."""
-    path = Path(name.strip())
-    stem = path.stem if path.suffix.lower() in (*SUFFIXES, ".dcm") else path.name
-    return stem.removesuffix("_downsampled")
-
-
-def _blank(ids: "pd.Series[str]", dataset: str, license_name: str, attribution: str) -> pd.DataFrame:
-    return _complete(pd.DataFrame({"image_id": ids.map(_plain_id)}), dataset, license_name, attribution)
-
-
-def _second_table(path: Path, frame: pd.DataFrame, name: str, *required: str) -> pd.DataFrame:
-    """The rows of another table, found by image id and in the order of `frame`; "" for images that it lacks."""
-    table = read_table(path, (name, *required))
-    table.index = pd.Index(table[name].map(_plain_id))
-    if repeated := table.index[table.index.duplicated()].unique().tolist():
-        raise DataError(listed(f"{path}: {len(repeated)} images have several rows:", repeated, remedy="Keep one of each."))
-    if not table.index.isin(frame["image_id"]).any():
-        raise DataError(f"{path}: none of its images is in the other table. Its first is {table.index[0]}.")
-    return table.reindex(frame["image_id"]).fillna("").reset_index(drop=True)
-
-
-def _complete(frame: pd.DataFrame, dataset: str, license_name: str, attribution: str) -> pd.DataFrame:
-    frame["dataset"], frame["license"], frame["attribution"] = dataset, license_name, attribution
-    return frame.reindex(columns=list(COLUMNS), fill_value="").astype(str)
-
-
-def _with_metadata(frame: pd.DataFrame, path: Path, table: pd.DataFrame, *, age: str, sex: str, site: str) -> pd.DataFrame:
-    # The archive gives ages over 85 as "85+", to protect the oldest.
-    ages = table.get(age, pd.Series("", index=table.index)).astype(str).str.strip().str.removesuffix("+")
-    frame["age_years"] = ages.where(~ages.map(taxonomy.is_unknown), "").to_numpy()
-    for name, column, mapping in (("sex", sex, taxonomy.sex), ("site", site, taxonomy.site)):
-        if column in table:
-            frame[name] = _mapped(path, table, column, mapping)
-    return frame
-
-
-def _mapped(
-    path: Path, table: pd.DataFrame, column: str, mapping: Callable[[str], str | None], *, required: bool = False
-) -> list[str]:
-    """A column in our words; a value that no rule maps, or an empty one where it is required, is an error that counts it."""
-    values, unmapped = taxonomy.map_column(table[column], mapping)
-    if required:
-        pairs = zip(table[column], values, strict=True)
-        unmapped.update([text or "(empty)" for text, value in pairs if not value and text not in unmapped])
-    if unmapped:
-        problems = [f"{column} {text!r} in {count} rows" for text, count in unmapped.most_common()]
-        raise DataError(listed(f"{path}: values that cannot be understood:", problems, remedy="Mend or empty them."))
-    return values
-
-
-def _report(path: Path, column: str, unmapped: Counter[str]) -> None:
-    if unmapped:
-        worst = ", ".join(f"{text!r} in {count}" for text, count in unmapped.most_common(8))
-        _LOG.warning("%s: %d rows have a %s that is none of ours: %s.", path, unmapped.total(), column, worst)
-
-
-def _with_files(frame: pd.DataFrame, request: Request, origin: Path, missing: str) -> pd.DataFrame:
-    paths = frame["image_id"].map({name: str(path) for name, path in request.images.items()})
-    absent = paths.isna()
-    if absent.all():
-        raise DataError(f"{origin}: none of its {len(frame)} images is in --images. Its first is {frame['image_id'].iloc[0]}.")
-    if absent.any() and missing == "error":
-        problems = [f"row {index + 2}: {frame['image_id'][index]}" for index in absent.to_numpy().nonzero()[0]]
-        remedy = "Complete --images, or give --missing drop to use the images that are there."
-        raise DataError(listed(f"{origin}: {len(problems)} of {len(frame)} rows have no image file:", problems, remedy=remedy))
-    if absent.any():
-        _LOG.warning("%s: %d of %d rows have no image file and are left out.", origin, int(absent.sum()), len(frame))
-    return frame.assign(path=paths)[~absent]  # the index still says which row of the table each is

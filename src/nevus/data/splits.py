@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nevus.data.manifest import Manifest
 from nevus.data.stratify import check_counts, deal_groups, deal_images
-from nevus.data.tables import read_table
+from nevus.data.tables import number_values, read_table, sort_order
 from nevus.errors import DataError, listed
 from nevus.files import write
 from nevus.recipe import Protocol, Task
@@ -77,16 +77,15 @@ class Folds:
         rows, classes, targets = manifest.for_task(self.task)
         if len(rows) != len(manifest):
             raise DataError("folds belong to the rows that have an answer: pass the manifest that `for_task` returned.")
-        fold_of = self.frame.set_index("image_id")["fold"].reindex(manifest.frame["image_id"])
-        inside = np.flatnonzero(fold_of.notna())
-        assigned = fold_of.to_numpy()
-        test = inside[assigned[inside] == fold].astype(np.int64)
-        others = inside[assigned[inside] != fold].astype(np.int64)
+        places = pd.Index(self.frame["image_id"]).get_indexer(manifest.frame["image_id"])
+        inside = np.flatnonzero(places >= 0)
+        tested = self.frame["fold"].to_numpy()[places[inside]] == fold
+        test, others = inside[tested], inside[~tested]
         if self.protocol in ("paper-2022", "paper-datta"):
             return Parts(others, test, test)
         rng = np.random.default_rng([self.seed, 1, fold])
-        groups = _group_codes(manifest)[others] if self.protocol == "strict" else np.arange(len(others))
-        _, groups = np.unique(groups, return_inverse=True)
+        groups = _group_codes(manifest.frame)[others] if self.protocol == "strict" else np.arange(len(others))
+        groups = np.unique(groups, return_inverse=True)[1]
         shares = np.array([1 - self.validation_share, self.validation_share])
         held_out = deal_groups(targets[others], groups, shares, rng) == 1
         missing = [name for index, name in enumerate(classes) if not (targets[others][held_out] == index).any()]
@@ -166,9 +165,12 @@ def split(
     """
     rows, classes, targets = manifest.for_task(task)
     # Dealing goes by position, so the rows are first put in an order that does not depend on how they came.
-    order = np.argsort(rows.frame["image_id"].to_numpy().astype(str), kind="stable")
-    frame, targets = rows.frame.iloc[order].reset_index(drop=True), targets[order]
-    groups = _group_codes(Manifest(frame, rows.root, rows.path))
+    order = sort_order(rows.frame["image_id"])
+    frame, targets = (
+        rows.frame[["image_id", "lesion_id", "group_id", "age_years"]].iloc[order].reset_index(drop=True),
+        targets[order],
+    )
+    groups = _group_codes(frame)
     rng = np.random.default_rng([seed, 0])
     kept = np.ones(len(frame), np.bool_)
     if protocol == "strict":
@@ -205,8 +207,12 @@ def _one_split(targets: Indices, eligible: NDArray[np.bool_], share: float, rng:
     return fold_of
 
 
-def _group_codes(manifest: Manifest) -> Indices:
-    return np.unique(manifest.frame["group_id"].to_numpy().astype(str), return_inverse=True)[1].astype(np.int64)
+def _group_codes(frame: pd.DataFrame) -> Indices:
+    """A number for each row's group, in the order of the groups' names."""
+    codes, names = number_values(frame["group_id"])
+    ranks = np.empty(len(names), np.int64)
+    ranks[sort_order(names)] = np.arange(len(names))
+    return ranks[codes]
 
 
 def _read_header(path: Path) -> dict[str, str]:
@@ -243,16 +249,19 @@ def _read_rows(path: Path) -> pd.DataFrame:
 
 def _check(folds: Folds, manifest: Manifest, path: Path) -> None:
     """Refuse folds of other rows, image by image; groups in two folds, where the protocol forbids it; another hash."""
-    known, assigned = set(manifest.frame["image_id"]), set(folds.frame["image_id"])
-    problems = [f"{name}: in the folds, not in the manifest" for name in sorted(assigned - known)]
+    places = pd.Index(manifest.frame["image_id"]).get_indexer(folds.frame["image_id"])
+    without = np.ones(len(manifest), np.bool_)
+    without[places[places >= 0]] = False
+    problems = [f"{name}: in the folds, not in the manifest" for name in sorted(folds.frame["image_id"][places < 0])]
     if folds.protocol != "paper-2022":  # which leaves rows without age out
-        problems += [f"{name}: has no fold" for name in sorted(known - assigned)]
+        problems += [f"{name}: has no fold" for name in sorted(manifest.frame["image_id"][without])]
     if problems:
         raise DataError(listed(f"{path}: {len(problems)} images do not match {manifest.path}:", problems))
     if folds.protocol == "strict":
-        merged = folds.frame.merge(manifest.frame[["image_id", "group_id"]], on="image_id")
-        spread = merged.groupby("group_id")["fold"].unique()
-        crossing = [f"{group}: folds {', '.join(map(str, sorted(found)))}" for group, found in spread.items() if len(found) > 1]
+        codes, names = number_values(manifest.frame["group_id"].iloc[places])
+        pairs = pd.DataFrame({"group": codes, "fold": folds.frame["fold"].to_numpy()}).drop_duplicates()
+        spread = pairs[pairs["group"].duplicated(keep=False)].groupby("group")["fold"].unique()
+        crossing = sorted(f"{names[group]}: folds {', '.join(map(str, sorted(found)))}" for group, found in spread.items())
         if crossing:
             remedy = "A group may lie in one fold only. Write the folds anew with `nevus split`."
             raise DataError(listed(f"{path}: {len(crossing)} groups lie in two folds:", crossing, remedy=remedy))

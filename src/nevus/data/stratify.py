@@ -38,14 +38,13 @@ def deal_groups(targets: Indices, groups: Indices, shares: NDArray[np.float64], 
         Shuffles groups that are alike.
     """
     num_groups, num_classes = int(groups.max()) + 1, int(targets.max()) + 1
-    contents = np.zeros((num_groups, num_classes), np.int64)
-    np.add.at(contents, (groups, targets), 1)
-    kinds, kind_of = np.unique(contents, axis=0, return_inverse=True)
+    contents = np.bincount(groups * num_classes + targets, minlength=num_groups * num_classes).reshape(num_groups, num_classes)
+    kinds, kind_of = _unique_rows(contents)
     fold_of = np.empty(num_groups, np.int64)
     held = np.zeros((len(shares), num_classes))
     left: list[tuple[int, int]] = []
-    order = np.argsort(kind_of.ravel(), kind="stable")
-    bounds = np.searchsorted(kind_of.ravel()[order], np.arange(len(kinds) + 1))
+    order = np.argsort(kind_of, kind="stable")
+    bounds = np.searchsorted(kind_of[order], np.arange(len(kinds) + 1))
     for kind in range(len(kinds)):
         members = rng.permutation(order[bounds[kind] : bounds[kind + 1]])
         counts = np.floor(len(members) * shares).astype(np.int64)
@@ -67,9 +66,19 @@ def deal_groups(targets: Indices, groups: Indices, shares: NDArray[np.float64], 
     return fold_of[groups]
 
 
+def _unique_rows(counts: Indices) -> tuple[Indices, Indices]:
+    """The distinct rows in ascending order, and each row's place among them: `np.unique(counts, axis=0)`, many times as fast."""
+    codes = np.zeros(len(counts), np.int64)
+    for column in counts.T:
+        # Codes are below the number of rows, and so are counts: the product fits.
+        codes = np.unique(codes * (int(column.max()) + 1) + column, return_inverse=True)[1]
+    first = np.unique(codes, return_index=True)[1]
+    return counts[first], codes
+
+
 def check_counts(targets: Indices, groups: Indices, classes: tuple[str, ...], num_folds: int) -> None:
     """Raise where a class has fewer groups than folds: some fold would be without it."""
-    counts = {name: len(np.unique(groups[targets == index])) for index, name in enumerate(classes)}
+    counts = {name: int(np.count_nonzero(np.bincount(groups[targets == index]))) for index, name in enumerate(classes)}
     few = [f"{name} has {count}" for name, count in counts.items() if count < num_folds]
     if few:
         raise DataError(

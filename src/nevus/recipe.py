@@ -25,7 +25,10 @@ class _Section(BaseModel):
 
 
 class AugmentRecipe(_Section):
-    """Random geometry, composed into one affine warp. The defaults are ZooME's: ±30°, central crop 0.8 to 1, mirror."""
+    """Random geometry, composed into one affine warp. The defaults are ZooME's: ±30°, central crop 0.8 to 1, mirror.
+
+    What follows the flips is off unless asked for: colour, CutOut, and drawn hair and rulers, each with its probability.
+    """
 
     rotation_degrees: float = Field(30.0, ge=0, le=180)
     min_crop: float = Field(0.8, gt=0, le=1)
@@ -33,6 +36,12 @@ class AugmentRecipe(_Section):
     vertical_flip: Probability = 0.0
     brightness: float = Field(0.0, ge=0, lt=1, description="largest relative change of the image's brightness")
     contrast: float = Field(0.0, ge=0, lt=1, description="largest relative change of the image's contrast")
+    saturation: float = Field(0.0, ge=0, lt=1, description="largest relative change of the image's saturation")
+    hue_degrees: float = Field(0.0, ge=0, le=180, description="largest turn of the image's hues")
+    cutout: Probability = 0.0
+    cutout_side: float = Field(0.25, gt=0, le=1, description="side of the square that is cut out, of the input's side")
+    hair: Probability = 0.0
+    ruler: Probability = 0.0
 
 
 class DataRecipe(_Section):
@@ -48,6 +57,7 @@ class DataRecipe(_Section):
         1,
         description="how many mirror images of a photo are predicted and their logits averaged; each costs a run of the network",
     )
+    unreadable: Literal["refuse", "skip"] = Field("refuse", description="images that cannot be read: an error, or left out")
     metadata: tuple[MetadataField, ...] = ("age", "sex", "site")
     augment: AugmentRecipe = AugmentRecipe()
 

@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nevus.data.augment import augment, centre_matrix, random_matrix, warp
+from nevus.data.augment import DRAWS, apply, augment, centre_matrix, draw, hidden, plan, random_matrices, warp
 from nevus.recipe import AugmentRecipe
+
+
+def random_matrix(recipe: AugmentRecipe, rng: np.random.Generator, height: int, width: int, size: int) -> np.ndarray:
+    return random_matrices(recipe, rng.random((1, len(DRAWS))), np.array([[height, width]]), size)[0]
 
 
 def ramp(height: int, width: int) -> np.ndarray:
@@ -81,3 +85,67 @@ def test_beyond_the_border_the_image_is_mirrored_not_black() -> None:
 def test_shapes_are_checked_by_pydantic() -> None:
     with pytest.raises(ValueError, match="min_crop"):
         AugmentRecipe(min_crop=0)
+
+
+def test_an_image_draws_the_same_in_a_larger_set_and_other_numbers_in_another_epoch() -> None:
+    small, large, later = draw(3, 1, 10), draw(3, 1, 1000), draw(3, 2, 10)
+    assert (small == large[:10]).all()
+    assert not (small == later).any()
+
+
+def test_saturation_and_hue_leave_grey_alone_and_turn_colours() -> None:
+    grey, red = np.full((20, 20, 3), 90, np.uint8), np.zeros((20, 20, 3), np.uint8) + np.array([150, 100, 100], np.uint8)
+    recipe = AugmentRecipe(saturation=0.5, hue_degrees=40)
+    seen = set()
+    for seed in range(20):
+        assert (augment(grey, recipe, np.random.default_rng(seed), 16) == 90).all()
+        pixel = augment(red, recipe, np.random.default_rng(seed), 16)[8, 8].astype(int)
+        # Neither changes luma, but for rounding.
+        assert abs(pixel @ [0.299, 0.587, 0.114] - (0.299 * 150 + 0.701 * 100)) < 2
+        seen.add(tuple(pixel))
+    assert len(seen) == 20
+
+
+def test_saturation_takes_a_known_pixel_where_the_equation_says() -> None:
+    red = np.zeros((20, 20, 3), np.uint8) + np.array([200, 60, 60], np.uint8)
+    draws = np.zeros((1, len(DRAWS)))
+    draws[0, DRAWS.index("saturation")] = 0.75  # half of the largest change: 1.25
+    recipe = AugmentRecipe(saturation=0.5, rotation_degrees=0, min_crop=1, horizontal_flip=0)
+    out = np.empty((20, 20, 3), np.uint8)
+    apply(plan(recipe, draws, np.array([[20, 20]]), 20), 0, red, recipe, out)
+    luma = 0.299 * 200 + 0.701 * 60
+    expected = [luma + 1.25 * (200 - luma), luma + 1.25 * (60 - luma), luma + 1.25 * (60 - luma)]
+    assert np.allclose(out[5, 5], expected, atol=1)  # OpenCV's coefficients have ten bits
+
+
+def test_cutout_fills_one_square_with_the_mean() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    still = AugmentRecipe(rotation_degrees=0, min_crop=1, horizontal_flip=0)
+    cut = still.model_copy(update={"cutout": 1.0, "cutout_side": 0.25})
+    for seed in range(10):
+        before = augment(image, still, np.random.default_rng(seed), 64)
+        after = augment(image, cut, np.random.default_rng(seed), 64)
+        rows, columns = np.nonzero((before != after).any(axis=2))
+        box = after[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        assert (box == np.rint(before.mean(axis=(0, 1)))).all()
+        assert max(box.shape[:2]) <= 17
+    never = still.model_copy(update={"cutout": 0.3})
+    changed = [(augment(image, never, np.random.default_rng(seed), 64) != before).any() for seed in range(300)]
+    assert 0.2 < np.mean(changed) < 0.4
+
+
+@pytest.mark.parametrize("artefact", ["hair", "ruler"])
+def test_overlays_are_drawn_as_often_as_asked_and_the_same_again(artefact: str) -> None:
+    image = np.full((64, 64, 3), 180, np.uint8)
+    recipe = AugmentRecipe(**{artefact: 0.5})
+    views = [augment(image, recipe, np.random.default_rng(seed), 64) for seed in range(200)]
+    assert 0.4 < np.mean([(view != 180).any() for view in views]) < 0.6
+    assert all((view == augment(image, recipe, np.random.default_rng(seed), 64)).all() for seed, view in enumerate(views[:20]))
+
+
+def test_fields_are_hidden_one_by_one_and_all_at_once() -> None:
+    draws = draw(0, 1, 20_000)
+    gone = hidden(draws, 0.1, 3)
+    assert abs(gone.all(axis=1).mean() - (0.1 + 0.9 * 0.1**3)) < 0.01
+    assert np.allclose(gone.mean(axis=0), 1 - 0.9**2, atol=0.01)
+    assert not hidden(draws, 0.0, 3).any()

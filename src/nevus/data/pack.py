@@ -1,39 +1,51 @@
 """A pack holds every image once, decoded and shrunk, as uint8 in one memory-mapped file: training never decodes again.
 
 A pack's name is the hash of its images' paths, sizes and times, its side and the version of this layout, so a pack of other
-images is another file. It appears under its name only when whole, and its checksums are compared before it is used.
+images is another file, and every recipe, fold and process that asks for the same images gets the same one. It takes its name
+only when whole, and its checksums are compared before it is used.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nevus.data.images import Pixels, read_image, shrink
+from nevus.data.containers import container_of
+from nevus.data.images import Pixels
+from nevus.data.packing import ROW, Problems, Rows, build
 from nevus.errors import DataError, listed
-from nevus.files import replacing
+from nevus.files import writing
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"nevus-pack\n"
-_CHUNK = 64
+_TAIL = 8 + len(MAGIC)
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Decoded images: `image(k)` is the k-th, uint8 (height, width, 3), a view of the file."""
+    """Decoded images: `image(k)` is the k-th, uint8 (height, width, 3), a view of the file.
+
+    `problems` says, by place, which images could not be read and why; they have no pixels here.
+    """
 
     path: Path
     shapes: NDArray[np.int64]
     offsets: NDArray[np.int64]
+    checksums: NDArray[np.uint32]
     pixels: NDArray[np.uint8]
+    problems: Problems = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -43,6 +55,22 @@ class Pack:
         height, width = self.shapes[index]
         start = self.offsets[index]
         return self.pixels[start : start + height * width * 3].reshape(height, width, 3)
+
+    def rows(self, indices: NDArray[np.int64]) -> "Pack":
+        """The images at `indices` as a pack of their own, in that order, on the same file."""
+        places = {int(row): place for place, row in enumerate(indices)}
+        problems = {places[row]: reason for row, reason in self.problems.items() if row in places}
+        return Pack(self.path, self.shapes[indices], self.offsets[indices], self.checksums[indices], self.pixels, problems)
+
+    def twins(self) -> list[tuple[int, int]]:
+        """Pairs of images that are the same pixel for pixel, each with the first of its kind."""
+        first: dict[tuple[int, int, int], int] = {}
+        pairs = []
+        for index, key in enumerate(zip(*self.shapes.T.tolist(), self.checksums.tolist(), strict=True)):
+            twin = first.setdefault(key, index)
+            if twin != index and index not in self.problems and np.array_equal(self.image(twin), self.image(index)):
+                pairs.append((twin, index))
+        return pairs
 
 
 def cache_folder() -> Path:
@@ -55,9 +83,12 @@ def pack_images(
     paths: Sequence[Path],
     short_side: int,
     folder: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    *,
+    unreadable: str = "refuse",
+    say: Callable[[str], None] = lambda text: None,
 ) -> Pack:
-    """Open the pack of these images, or make it first.
+    """Open the pack of these images, or make it first; begun and interrupted, it is gone on with.
 
     Parameters
     ----------
@@ -69,32 +100,60 @@ def pack_images(
         Where packs are kept; `cache_folder()` by default.
     progress
         Called with (done, all) as images are decoded.
+    unreadable
+        "refuse": images that cannot be read are an error. "skip": they are in `Pack.problems`. The pack is the same in both.
+    say
+        Called with a sentence where another process is packing the same images, or a damaged pack is made anew.
 
     Raises
     ------
     DataError
-        Names every image that cannot be read; no pack is left behind.
+        Names every image that is missing, or that cannot be read where that is refused.
+    NevusError
+        The disk is full; what was packed is kept and gone on with.
     """
-    target = (folder or cache_folder()) / f"pack-{_key(paths, short_side)}.bin"
-    pack = _open(target, len(paths)) if target.exists() else None
+    if not paths:
+        raise DataError("there is no image to pack.")
+    folder = folder or cache_folder()
+    target = folder / f"pack-{_key(paths, short_side)}.bin"
+    pack = _open(target, len(paths), say)
     if pack is None:
-        _build(target, paths, short_side, progress)
-        pack = _open(target, len(paths))
+        with _alone(target, say) as lock:
+            # Another process may have made it while this one waited.
+            pack = _open(target, len(paths), say)
+            if pack is None:
+                build(target, paths, short_side, lock, _write_index, progress)
+                pack = _open(target, len(paths), say)
     if pack is None:
         raise DataError(f"{target}: the pack does not read back as it was written. Check the disk, then run it again.")
+    if unreadable == "refuse":
+        refuse_unreadable(pack)
     return pack
+
+
+def refuse_unreadable(pack: Pack) -> None:
+    """Raise where images could not be read, and name them all."""
+    if pack.problems:
+        remedy = "Mend or remove them and prepare the manifest anew, or leave them out with --set data.unreadable=skip."
+        problems = sorted(pack.problems.values())
+        raise DataError(listed(f"{len(problems)} of {len(pack)} images cannot be read:", problems, remedy=remedy))
 
 
 def _key(paths: Sequence[Path], short_side: int) -> str:
     digest = hashlib.sha256(f"{VERSION} {short_side}\n".encode())
     missing = []
+    stats: dict[str, os.stat_result] = {}
     for path in paths:
+        inside = container_of(path)
+        file = str(inside[0] if inside else path)
         try:
-            stat = path.stat()
+            stat = stats.get(file) or os.stat(file)  # noqa: PTH116  a million paths: pathlib would take most of the time
         except OSError:
             missing.append(f"{path}: no such file")
             continue
-        digest.update(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        if inside:
+            stats[file] = stat  # one question a container, not one an image in it
+        digest.update(f"{os.path.abspath(path)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())  # noqa: PTH100
     if missing:
         raise DataError(
             listed(f"{len(missing)} images are missing:", missing, remedy="Restore them or prepare the manifest anew.")
@@ -102,62 +161,92 @@ def _key(paths: Sequence[Path], short_side: int) -> str:
     return digest.hexdigest()[:24]
 
 
-def _build(target: Path, paths: Sequence[Path], short_side: int, progress: Callable[[int, int], None] | None) -> None:
-    problems: list[str] = []
-
-    def decode(path: Path) -> Pixels | None:
+@contextmanager
+def _alone(target: Path, say: Callable[[str], None]) -> Iterator[int]:
+    """Hold the pack's lock: of several processes one packs and the others wait. A killed process lets go of it by itself."""
+    path = target.with_suffix(".lock")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    with file:
         try:
-            return shrink(read_image(path), short_side)
-        except DataError as error:
-            problems.append(str(error))
-            return None
-
-    with replacing(target) as beside:
-        with beside.open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
-            shapes, checksums = [], []
-            for start in range(0, len(paths), _CHUNK):
-                for image in pool.map(decode, paths[start : start + _CHUNK]):
-                    if image is None:
-                        continue
-                    content = image.tobytes()
-                    file.write(content)
-                    shapes.append(image.shape[:2])
-                    checksums.append(zlib.crc32(content))
-                if progress:
-                    progress(min(start + _CHUNK, len(paths)), len(paths))
-            _write_index(file, shapes, checksums)
-        if problems:
-            remedy = "Mend or remove these images and prepare the manifest anew."
-            raise DataError(listed(f"{len(problems)} of {len(paths)} images cannot be read:", sorted(problems), remedy=remedy))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"{target}: another process is packing these images; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
 
 
-def _write_index(file: BinaryIO, shapes: Sequence[tuple[int, ...]], checksums: Sequence[int]) -> None:
-    """The index ends the file: JSON, then its length in 8 bytes, then the magic word."""
-    index = json.dumps({"version": VERSION, "shapes": shapes, "checksums": checksums}).encode()
-    file.write(index + len(index).to_bytes(8, "little") + MAGIC)
+def _write_index(file: BinaryIO, rows: Rows, problems: Problems) -> None:
+    """The index ends the file: a row an image, JSON, the JSON's length in 8 bytes, the magic word."""
+    table = rows.tobytes()
+    document = {
+        "version": VERSION,
+        "num_images": len(rows),
+        "index_checksum": zlib.crc32(table),
+        "problems": {str(row): reason for row, reason in problems.items()},
+    }
+    text = json.dumps(document).encode()
+    file.write(table + text + len(text).to_bytes(8, "little") + MAGIC)
 
 
-def _open(path: Path, num_images: int) -> Pack | None:
-    """The pack at `path`, or None where it is cut short, changed or of another layout."""
-    tail = 8 + len(MAGIC)
+def _open(path: Path, num_images: int, say: Callable[[str], None]) -> Pack | None:
+    """The pack at `path`, or None where it is not there, cut short, changed or of another layout."""
+    if not path.exists():
+        return None
+    read = _read_index(path, num_images)
+    if read is not None and _whole(path, read[0]):
+        rows, problems = read
+        shapes = np.stack([rows["height"], rows["width"]], axis=1).astype(np.int64)
+        pixels = np.memmap(path, np.uint8, mode="r")
+        return Pack(path, shapes, rows["offset"].astype(np.int64), rows["checksum"].copy(), pixels, problems)
+    say(f"{path}: the pack is damaged and is made anew")
+    return None
+
+
+def _read_index(path: Path, num_images: int) -> tuple[Rows, Problems] | None:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        if size < tail:
-            return None
-        file.seek(size - tail)
+        file.seek(max(0, size - _TAIL))
         length, magic = int.from_bytes(file.read(8), "little"), file.read()
-        if magic != MAGIC or length > size - tail:
+        start = size - _TAIL - length
+        if magic != MAGIC or start < num_images * ROW.itemsize:
             return None
-        file.seek(size - tail - length)
+        file.seek(start)
         try:
-            index = json.loads(file.read(length))
+            document = json.loads(file.read(length))
         except ValueError:
             return None
-    shapes = np.array(index["shapes"], np.int64).reshape(-1, 2)
-    ends = np.cumsum(shapes.prod(axis=1) * 3)
-    if index["version"] != VERSION or len(shapes) != num_images or (ends[-1] if len(ends) else 0) != size - tail - length:
+        if document.get("version") != VERSION or document.get("num_images") != num_images:
+            return None
+        end = start - num_images * ROW.itemsize
+        file.seek(end)
+        table = file.read(num_images * ROW.itemsize)
+    if zlib.crc32(table) != document["index_checksum"]:
         return None
-    pixels = np.memmap(path, np.uint8, mode="r") if size else np.zeros(0, np.uint8)
-    pack = Pack(path, shapes, np.concatenate([[0], ends[:-1]]).astype(np.int64), pixels)
-    whole = all(zlib.crc32(pack.image(k).data) == checksum for k, checksum in enumerate(index["checksums"]))
-    return pack if whole else None
+    rows = np.frombuffer(table, ROW)
+    if num_images and int((rows["offset"] + _sizes(rows)).max()) > end:
+        return None
+    return rows, {int(row): reason for row, reason in document["problems"].items()}
+
+
+def _whole(path: Path, rows: Rows) -> bool:
+    """Whether every image has its checksum. Read, not mapped: a pack larger than memory must not fill it here."""
+    order = np.argsort(rows["offset"], kind="stable")
+    sizes = _sizes(rows)
+
+    def matches(part: NDArray[np.int64]) -> bool:
+        with path.open("rb", buffering=0) as file:
+            for row in part:
+                file.seek(int(rows["offset"][row]))
+                if zlib.crc32(file.read(int(sizes[row]))) != rows["checksum"][row]:
+                    return False
+        return True
+
+    num_threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(num_threads) as pool:
+        return all(pool.map(matches, np.array_split(order, min(len(order), 8 * num_threads))))
+
+
+def _sizes(rows: Rows) -> NDArray[np.uint64]:
+    return np.asarray(rows["height"].astype(np.uint64) * rows["width"] * np.uint64(3))

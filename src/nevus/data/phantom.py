@@ -6,6 +6,7 @@ real data. Everything is a function of the seeds.
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from nevus.data.lesions import LOOKS, Lesion
 from nevus.data.manifest import COLUMNS, Manifest
 from nevus.data.taxonomy import MALIGNANT, SEXES, SITES
 from nevus.errors import NevusError
-from nevus.files import write, write_json
+from nevus.files import write_json, writing
 
 VERSION = 1
 # How likely each nuisance is, and its largest severity.
@@ -103,7 +104,10 @@ def write_phantoms(
         written, content = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
         if not written:
             raise NevusError(f"{folder / row['path']}: the phantom could not be encoded.")
-        write(folder / row["path"], content.tobytes())
+        with writing(folder / row["path"]):
+            (folder / row["path"]).parent.mkdir(parents=True, exist_ok=True)
+            (folder / row["path"]).write_bytes(content)
+    os.sync()  # once for all of them: the record, written last, is what says that they are there
     Manifest.build(table[[name for name in COLUMNS if name in table]], folder, manifest).write(manifest)
     write_json(record, asdict(plan))
     return manifest

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -16,15 +17,16 @@ from nevus.bundle import Bundle
 from nevus.data.images import pack_side
 from nevus.data.manifest import Manifest
 from nevus.data.metadata import MetadataEncoder
-from nevus.data.pack import Pack, pack_images
+from nevus.data.pack import Pack, pack_images, refuse_unreadable
 from nevus.data.splits import Parts, split
-from nevus.errors import DataError
+from nevus.errors import DataError, listed
 from nevus.exporters.onnx import export_onnx
 from nevus.files import write, write_json
 from nevus.metrics.calibration import fit_temperature
 from nevus.metrics.decision import choose_threshold
 from nevus.networks.classifier import LesionClassifier
 from nevus.predictor import softmax
+from nevus.progress import CountProgress
 from nevus.provenance import provenance
 from nevus.recipe import Recipe
 from nevus.training.card import model_card
@@ -73,13 +75,44 @@ def begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[s
     if recorded is not None and {name: recorded.get(name) for name in claim} != claim:
         changed = "recipe" if recorded.get("recipe") != claim["recipe"] else "manifest"
         raise DataError(f"{folder}: holds a run of another {changed}. Choose another --out, or delete this folder.")
+    pack = _packed(recipe, manifest, selected, say)
+    if pack.problems:
+        problems = sorted(pack.problems.values())
+        say(listed(f"{len(problems)} of {len(selected)} images cannot be read and are left out:", problems))
+        readable = np.delete(np.arange(len(pack)), list(pack.problems))
+        selected, classes, targets = selected.where(np.isin(np.arange(len(pack)), readable)).for_task(recipe.data.task)
+        pack = pack.rows(readable)
+    if recipe.data.protocol == "strict":
+        _refuse_twins(pack, selected)
     network = create_network(recipe, classes)
     say(f"{len(selected)} images, {len(set(selected.frame['group_id']))} groups, classes {', '.join(classes)}")
-    pack = pack_images(selected.paths(), pack_side(recipe.data.size))
     precision = recorded["precision"] if recorded else choose_precision(recipe, network)
     write_json(folder / "recipe.json", claim["recipe"])
     write_json(path, {**claim, "classes": classes, "precision": precision})
     return Run(folder, recipe, selected, classes, targets, pack, precision)
+
+
+def _packed(recipe: Recipe, manifest: Manifest, selected: Manifest, say: Callable[[str], None]) -> Pack:
+    """The selected rows of the whole manifest's pack: one file for every task and recipe of the same size."""
+    with CountProgress("packing", "images") as progress:
+        pack = pack_images(manifest.paths(), pack_side(recipe.data.size), progress=progress, unreadable="skip", say=say)
+    places = pd.Index(manifest.frame["image_id"]).get_indexer(pd.Index(selected.frame["image_id"]))
+    pack = pack.rows(places.astype(np.int64))
+    if recipe.data.unreadable == "refuse":
+        refuse_unreadable(pack)
+    return pack
+
+
+def _refuse_twins(pack: Pack, manifest: Manifest) -> None:
+    """The last gate against a leak: the same photo in two groups could be trained on and tested."""
+    frame = manifest.frame
+    groups, ids = frame["group_id"].tolist(), frame["image_id"].tolist()
+    apart = [f"{ids[one]} and {ids[other]}" for one, other in pack.twins() if groups[one] != groups[other]]
+    if apart:
+        remedy = f"Join their groups: nevus audit {manifest.path} --join JOINED.csv, then train on that manifest."
+        raise DataError(
+            listed(f"protocol strict, and {len(apart)} pairs of images are pixel for pixel the same:", apart, remedy=remedy)
+        )
 
 
 def fit(recipe: Recipe, manifest: Manifest, out: Path | str) -> Bundle:

@@ -1,5 +1,7 @@
 """Batches from the pack: warped by threads while the network trains, uint8 until they are on the device."""
 
+import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,13 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nevus.data.augment import augment, centre_matrix, warp
+from nevus.data.augment import Plan, apply, centre_matrix, draw, hidden, plan, warp
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import Pack
 from nevus.recipe import Recipe
+from nevus.training.resident import ResidentPack
 
 Rows = NDArray[np.int64]
-_AHEAD = 3
+# Batches assembled side by side, and how many are ready or under way beyond them.
+_THREADS = min(4, len(os.sched_getaffinity(0)))
+_AHEAD = _THREADS + 2
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Batch:
 
 def normalise(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
     """uint8 (N, H, W, 3) to float32 (N, 3, H, W), (x / 255 - mean) / std; the memory stays channels-last."""
-    return (images.permute(0, 3, 1, 2).float() / 255 - mean) / std
+    return images.permute(0, 3, 1, 2).float().mul_(1 / (255 * std)).sub_(mean / std)
 
 
 def num_steps(num_rows: int, batch_size: int) -> int:
@@ -54,24 +59,47 @@ def num_steps(num_rows: int, batch_size: int) -> int:
 
 
 def training_batches(
-    examples: Examples, rows: Rows, recipe: Recipe, epoch: int, first_step: int = 0, rank: int = 0, num_processes: int = 1
+    examples: Examples,
+    rows: Rows,
+    recipe: Recipe,
+    epoch: int,
+    first_step: int = 0,
+    rank: int = 0,
+    num_processes: int = 1,
+    resident: ResidentPack | None = None,
 ) -> Iterator[Batch]:
-    """Batches of one epoch from `first_step` on; each is a function of (seed, epoch, rows) and of nothing else."""
-    training, seed = recipe.training, recipe.training.seed
+    """Batches of one epoch from `first_step` on; each is a function of (seed, epoch, rows) and of nothing else.
+
+    With a `resident` pack the images are made on its device, else by threads.
+    """
+    training, seed, size = recipe.training, recipe.training.seed, recipe.data.size
     order = np.random.default_rng([seed, epoch]).permutation(rows)
+    draws = draw(seed, epoch, len(examples.pack))
+    steps = range(first_step, num_steps(len(rows), training.batch_size))
 
     def assemble(step: int) -> Batch:
         chosen = order[step * training.batch_size : (step + 1) * training.batch_size][rank::num_processes]
-        generators = [np.random.default_rng([seed, epoch, int(row)]) for row in chosen]
-        images = [
-            augment(examples.pack.image(row), recipe.data.augment, rng, recipe.data.size)
-            for row, rng in zip(chosen, generators, strict=True)
-        ]
-        hidden = np.stack([_hidden(rng, training.metadata_dropout, examples.missing.shape[1]) for rng in generators])
-        missing = examples.missing[chosen] | hidden
+        views = plan(recipe.data.augment, draws[chosen], examples.pack.shapes[chosen], size)
+        images = resident.views(chosen, views, size) if resident else _views(examples.pack, chosen, views, recipe)
+        missing = examples.missing[chosen] | hidden(draws[chosen], training.metadata_dropout, examples.missing.shape[1])
         return _batch(examples, chosen, images, examples.encoder.drop(examples.metadata[chosen], missing), missing)
 
-    return _ahead(assemble, range(first_step, num_steps(len(rows), training.batch_size)))
+    return map(assemble, steps) if resident else _ahead(assemble, steps)
+
+
+class Timed:
+    """Batches, and in `seconds` how long whoever uses them has waited for them."""
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches = batches
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[Batch]:
+        started = time.perf_counter()
+        for batch in self._batches:
+            self.seconds += time.perf_counter() - started
+            yield batch
+            started = time.perf_counter()
 
 
 def evaluation_batches(examples: Examples, rows: Rows, size: int, batch_size: int) -> Iterator[Batch]:
@@ -80,26 +108,28 @@ def evaluation_batches(examples: Examples, rows: Rows, size: int, batch_size: in
     def assemble(step: int) -> Batch:
         chosen = rows[step * batch_size : (step + 1) * batch_size]
         views = [examples.pack.image(row) for row in chosen]
-        images = [warp(view, centre_matrix(view.shape[0], view.shape[1], size), size) for view in views]
-        return _batch(examples, chosen, images, examples.metadata[chosen], examples.missing[chosen])
+        images = np.stack([warp(view, centre_matrix(view.shape[0], view.shape[1], size), size) for view in views])
+        return _batch(examples, chosen, torch.from_numpy(images), examples.metadata[chosen], examples.missing[chosen])
 
     return _ahead(assemble, range(-(-len(rows) // batch_size)))
 
 
-def _hidden(rng: np.random.Generator, rate: float, num_fields: int) -> NDArray[np.bool_]:
-    """Hide each field with probability `rate`, and all of them at once as often (DESIGN: metadata is optional)."""
-    return np.logical_or(rng.random(num_fields) < rate, rng.random() < rate)
+def _views(pack: Pack, rows: Rows, steps: Plan, recipe: Recipe) -> torch.Tensor:
+    images = np.empty((len(rows), recipe.data.size, recipe.data.size, 3), np.uint8)
+    for index, row in enumerate(rows):
+        apply(steps, index, pack.image(row), recipe.data.augment, images[index])
+    return torch.from_numpy(images)
 
 
 def _batch(
     examples: Examples,
     rows: Rows,
-    images: list[NDArray[np.uint8]],
+    images: torch.Tensor,
     metadata: NDArray[np.float32],
     missing: NDArray[np.bool_],
 ) -> Batch:
     return Batch(
-        torch.from_numpy(np.stack(images)),
+        images,
         torch.from_numpy(metadata),
         torch.from_numpy(~missing.all(axis=1)),
         torch.from_numpy(examples.targets[rows]),
@@ -107,8 +137,8 @@ def _batch(
 
 
 def _ahead(assemble: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
-    """Assemble the next batches in a thread while the caller works on this one (OpenCV releases the interpreter lock)."""
-    with ThreadPoolExecutor(1) as pool:
+    """Assemble the next batches in threads while the caller works on this one (OpenCV releases the interpreter lock)."""
+    with ThreadPoolExecutor(_THREADS) as pool:
         waiting = [pool.submit(assemble, step) for step in steps[:_AHEAD]]
         for step in steps:
             batch = waiting.pop(0).result()

@@ -15,9 +15,10 @@ from nevus.networks.losses import create_loss
 from nevus.recipe import Recipe
 from nevus.training.checkpoint import Progress, State, header_of, load_checkpoint, progress_of, save_checkpoint, save_weights
 from nevus.training.hardware import lay_out
-from nevus.training.loader import Examples, Rows, normalise, num_steps, training_batches
+from nevus.training.loader import Examples, Rows, Timed, normalise, num_steps, training_batches
 from nevus.training.log import Log, Report
 from nevus.training.optimiser import Schedule, create_optimiser
+from nevus.training.resident import ResidentPack
 from nevus.training.validation import update_average, validate
 
 
@@ -79,6 +80,7 @@ def train(
         progress, schedule = progress_of(header), replace(schedule, **header["schedule"])
         log.rewind(progress.step)
     model = accelerator.prepare(network)
+    resident = ResidentPack.where_it_fits(examples.pack, device, recipe.data.augment)
     started = time.monotonic() - progress.seconds
 
     def checkpoint() -> None:
@@ -90,7 +92,10 @@ def train(
         epoch_started, first_step = time.monotonic(), progress.epoch_step
         rank, num_processes = accelerator.process_index, accelerator.num_processes
         network.train()
-        for batch in training_batches(examples, training_rows, recipe, progress.epoch, first_step, rank, num_processes):
+        batches = Timed(
+            training_batches(examples, training_rows, recipe, progress.epoch, first_step, rank, num_processes, resident)
+        )
+        for batch in batches:
             batch = batch.to(device)
             rate = schedule.rate(progress.step)
             for group in optimiser.param_groups:
@@ -137,6 +142,7 @@ def train(
                 "train_loss": progress.loss_sum / progress.epoch_step,
                 **{f"validation_{name}": value for name, value in figures.items()},
                 "learning_rate": rate,
+                "waited_for_data": batches.seconds / (time.monotonic() - epoch_started),
                 "images_per_second": num_images / (time.monotonic() - epoch_started),
                 "seconds": time.monotonic() - started,
                 "best": improved,

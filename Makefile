@@ -24,16 +24,21 @@ check: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed
+bench: .venv/bench
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
 soak: .venv/installed
 	for script in benchmarks/soak_*.py; do $(BIN)/python $$script || exit 1; done
+
+# The peers that the benchmarks run beside; none of them needs torch.
+.venv/bench: .venv/installed
+	$(BIN)/python -m pip install --quiet --group bench
+	touch $@
 
 # One pip command with torch's cap in it: a later, uncapped one would upgrade torch to a CUDA build of several gigabytes.
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nevus needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[train,weights,serve]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[train,weights,serve,dicom,hdf5]' --group dev
 	touch $@

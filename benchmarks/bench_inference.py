@@ -10,7 +10,7 @@ import torch
 from nevus.exporters.onnx import export_onnx
 from nevus.networks.classifier import LesionClassifier
 from nevus.recipe import ModelRecipe
-from result import conclude, rates
+from result import conclude, finish, rates, show
 
 SIZE, NUM_METADATA, CALLS = 224, 14, 20
 
@@ -37,7 +37,9 @@ def main() -> None:
                 network(image)
 
     measured = rates({"ONNX Runtime": (CALLS, ours), "eager torch": (CALLS, theirs)})
+    show("inference", "images/s, batch 1", measured)
     conclude("inference", measured, ours="ONNX Runtime", peer="eager torch", bar=2.0, unit="images/s, batch 1")
+    finish()
 
 
 if __name__ == "__main__":

@@ -5,17 +5,19 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from nevus.files import write_json
 from nevus.provenance import provenance
 
 ROUNDS = 5
+_held: list[bool] = []
 
 
-def rates(contenders: dict[str, tuple[int, Callable[[], object]]]) -> dict[str, float]:
+def rates(contenders: dict[str, tuple[int, Callable[[], object]]], rounds: int = ROUNDS) -> dict[str, float]:
     """Median rate of each, in units a second: name to (units a call, call). One round is not counted, then they take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for counted in range(-1, ROUNDS):
+    for counted in range(-1, rounds):
         for name, (_, call) in contenders.items():
             started = time.perf_counter()
             call()
@@ -24,25 +26,44 @@ def rates(contenders: dict[str, tuple[int, Callable[[], object]]]) -> dict[str, 
     return {name: units / statistics.median(seconds[name]) for name, (units, _) in contenders.items()}
 
 
-def conclude(name: str, measured: dict[str, float], *, ours: str, peer: str, bar: float, unit: str) -> None:
-    """Print the table and the ratio, write `results/NAME.json`, and exit with 1 where the bar is missed."""
+def show(title: str, unit: str, measured: dict[str, float]) -> None:
+    """Print a table."""
+    print(f"{title} ({unit}, {provenance()['hardware']})")
+    for contender, value in measured.items():
+        print(f"  {contender:64}{value:10.3f}" if value < 10 else f"  {contender:64}{value:10.1f}")
+
+
+def conclude(
+    name: str, measured: dict[str, float], *, ours: str, peer: str, bar: float, unit: str, lower_is_better: bool = False
+) -> None:
+    """Print the ratio of two of the figures beside its bar, and write `results/NAME.json`.
+
+    The ratio is ours / peer and must reach the bar; where lower is better it must not pass it.
+    """
     ratio = measured[ours] / measured[peer]
+    holds = ratio <= bar if lower_is_better else ratio >= bar
     origin = provenance()
-    print(f"{name} ({unit}, medians of {ROUNDS} interleaved rounds, {origin['hardware']})")
-    for contender, rate in measured.items():
-        print(f"  {contender:44}{rate:10.1f}")
-    print(f"  {ours} / {peer} = {ratio:.2f}, bar {bar:g}: {'holds' if ratio >= bar else 'MISSED'}")
+    print(
+        f"  {ours} / {peer} = {ratio:.3f}, bar {'at most ' if lower_is_better else ''}{bar:g}: {'holds' if holds else 'MISSED'}"
+    )
     document = {
         "name": name,
         "ours": {"what": ours, "value": measured[ours], "unit": unit},
         "peer": {"what": peer, "value": measured[peer], "unit": unit},
         "ratio": ratio,
         "bar": bar,
-        "holds": ratio >= bar,
+        "lower_is_better": lower_is_better,
+        "holds": holds,
+        "measured": measured,
         "machine": origin["hardware"],
         "command": f"python benchmarks/{Path(sys.argv[0]).name}",
         "packages": origin["packages"],
         "commit": origin["commit"],
     }
     write_json(Path(__file__).parent / "results" / f"{name}.json", document)
-    sys.exit(0 if ratio >= bar else 1)
+    _held.append(holds)
+
+
+def finish() -> NoReturn:
+    """Exit with 1 where a bar was missed."""
+    sys.exit(0 if _held and all(_held) else 1)

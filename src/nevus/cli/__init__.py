@@ -1,0 +1,44 @@
+"""The command line: each verb parses its words, calls the function of its name, and prints.
+
+With --json one document goes to standard output and nothing else; everything for people goes to standard error. Nothing heavy
+is imported before a verb needs it.
+"""
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from nevus.cli import data, results, training
+from nevus.cli.audit import audit
+
+app = typer.Typer(
+    help="Classify skin lesions from a dermoscopy image, age, sex and body site, and measure honestly how well. "
+    "A research tool: not a medical device, not for diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(data.prepare)
+app.command()(data.split)
+app.command()(data.pack)
+app.command()(audit)
+app.command()(training.fit)
+app.command("cross-validate")(training.cross_validate)
+app.command()(results.evaluate)
+app.command()(results.report)
+app.command()(results.predict)
+app.command()(training.demo)
+app.add_typer(data.sources, name="data")
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False) -> None:
+    logging.basicConfig(stream=sys.stderr, format="nevus: %(message)s", level=logging.WARNING)
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("nevus"))
+        raise typer.Exit

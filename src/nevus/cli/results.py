@@ -1,0 +1,97 @@
+"""Verbs that judge, show and predict."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nevus.cli.arguments import AsJson, print_json
+from nevus.errors import DataError
+
+if TYPE_CHECKING:
+    from nevus.predictor import Answer
+
+
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(help="a predictions.csv, of nevus or of any other program")],
+    threshold: Annotated[float | None, typer.Option(help="operating point, instead of one chosen on validation rows")] = None,
+    operating_point: Annotated[str, typer.Option(help="youden, or sensitivity:0.90")] = "youden",
+    out: Annotated[Path | None, typer.Option(help="also write the document here")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Figures with intervals from a predictions file."""
+    from nevus.evaluation.evaluate import evaluate as evaluate_predictions
+    from nevus.evaluation.evaluate import evaluation_table
+    from nevus.files import sha256, write_json
+    from nevus.provenance import provenance
+
+    origin = {**provenance(), "predictions": str(predictions)}
+    if predictions.is_file():
+        origin["predictions_sha256"] = sha256(predictions)
+    document = evaluate_predictions(predictions, threshold=threshold, operating_point=operating_point, provenance=origin)
+    if out:
+        write_json(out, document)
+    if as_json:
+        print_json(document)
+    else:
+        typer.echo(evaluation_table(document))
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="folders that cross-validate wrote; several are set side by side")],
+    out: Annotated[Path | None, typer.Option(help="the page to write; report.html in the first folder by default")] = None,
+) -> None:
+    """Write one self-contained HTML page about one run, or comparing several."""
+    from nevus.reports.page import write_report
+
+    typer.echo(write_report(runs, out or runs[0] / "report.html"))
+
+
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="image files, or folders of them")],
+    bundle: Annotated[Path, typer.Option(help="a bundle that fit or cross-validate wrote")],
+    age: Annotated[float | None, typer.Option(min=0, max=120, help="the patient's age, years")] = None,
+    sex: Annotated[str | None, typer.Option(help="female or male")] = None,
+    site: Annotated[str | None, typer.Option(help="body site, as in back, scalp, lower extremity")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Probabilities and a decision for each image, with any subset of the metadata or none."""
+    from dataclasses import asdict
+
+    from nevus.data import taxonomy
+    from nevus.data.images import find_images
+    from nevus.predictor import Predictor
+
+    known = {"age_years": age, "sex": _understood("--sex", sex, taxonomy.sex), "site": _understood("--site", site, taxonomy.site)}
+    paths = find_images(images)
+    metadata = {name: [value] * len(paths) for name, value in known.items()}
+    predictor = Predictor(bundle)
+    answers = predictor.predict(paths, metadata)
+    if as_json:
+        print_json([asdict(answer) for answer in answers])
+        return
+    for answer in answers:
+        typer.echo(_describe(answer))
+    typer.echo("Not a medical device and not for diagnosis.", err=True)
+
+
+def _understood(option: str, text: str | None, mapping: Callable[[str], str | None]) -> str:
+    """A word of the taxonomy, or an error: a site that was given and silently ignored would be worse than none."""
+    word = mapping(text or "")
+    if word is None:
+        from nevus.data.taxonomy import SEXES, SITES
+
+        known = ", ".join(SEXES if option == "--sex" else SITES)
+        raise DataError(f"{option} {text!r}: expected one of {known}, or a common name for one.")
+    return word
+
+
+def _describe(answer: "Answer") -> str:
+    ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])
+    shown = "  ".join(f"{name} {probability:.3f}" for name, probability in ranked)
+    why = f" ({'; '.join(answer.reasons)})" if answer.reasons else ""
+    referral = "have a doctor look" if answer.refer else "no referral"
+    return (
+        f"{answer.image}: {answer.decision}, {referral}{why}\n  {shown}\n  malignant in all: {answer.malignant_probability:.3f}"
+    )

@@ -14,13 +14,12 @@ import numpy as np
 import torch
 
 from nevus.data.images import pack_side
-from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import pack_images
 from nevus.recipe import Recipe
 from nevus.training.hardware import keep_memory
-from nevus.training.loader import Examples, training_batches
+from nevus.training.loader import training_batches
 from peers import BATCH_SIZE, PEERS, SIZE, loader
-from photographs import write_jpegs
+from photographs import examples_of, write_jpegs
 from result import conclude, finish, rates, show
 
 NUM_IMAGES, COPIES, ROUNDS = 768, 4, 3
@@ -34,13 +33,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths, origin = write_jpegs(Path(folder) / "images", NUM_IMAGES, COPIES)
         recipe = Recipe(name="first").with_settings([f"training.batch_size={BATCH_SIZE}", f"data.size={SIZE}"])
-        columns = {name: [""] * len(paths) for name in ("age_years", "sex", "site")}
-        encoder = MetadataEncoder.fit(columns, recipe.data.metadata)
 
         def ours() -> None:
             packs = Path(folder) / "packs"
             pack = pack_images(paths, pack_side(SIZE), packs)
-            examples = Examples(pack, np.zeros(len(paths), np.int64), encoder, *encoder.encode(columns, len(paths)))
+            examples = examples_of(pack, recipe)
             for batch in training_batches(examples, np.arange(len(paths)), recipe, 1):
                 assert len(batch.images) == BATCH_SIZE
             shutil.rmtree(packs)

@@ -25,13 +25,12 @@ def train(folder: Path) -> None:
     import torch
 
     from nevus.data.images import pack_side
-    from nevus.data.metadata import MetadataEncoder
     from nevus.data.pack import pack_images
     from nevus.recipe import Recipe
     from nevus.training.fit import create_network
     from nevus.training.hardware import keep_memory
-    from nevus.training.loader import Examples
     from nevus.training.loop import train as run
+    from photographs import examples_of
 
     keep_memory()
     torch.set_num_threads(2)
@@ -40,10 +39,7 @@ def train(folder: Path) -> None:
     paths = sorted((folder / "images").iterdir())
     pack = pack_images(paths, pack_side(recipe.data.size), folder / "packs")
     os.posix_fadvise(os.open(pack.path, os.O_RDONLY), 0, 0, os.POSIX_FADV_DONTNEED)
-    columns = {name: [""] * len(paths) for name in ("age_years", "sex", "site")}
-    encoder = MetadataEncoder.fit(columns, recipe.data.metadata)
-    targets = np.arange(len(paths)) % 2
-    examples = Examples(pack, targets, encoder, *encoder.encode(columns, len(paths)))
+    examples = examples_of(pack, recipe)
     rows = np.random.default_rng(0).permutation(len(paths))
     network = create_network(recipe, ("benign", "malignant"))
     with tempfile.TemporaryDirectory() as out:

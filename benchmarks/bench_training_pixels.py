@@ -14,13 +14,12 @@ import torch
 
 from nevus.data.augment import draw, plan
 from nevus.data.images import pack_side
-from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import pack_images
 from nevus.recipe import Recipe
 from nevus.training.hardware import keep_memory
-from nevus.training.loader import Examples, training_batches
+from nevus.training.loader import training_batches
 from peers import BATCH_SIZE, PEERS, SIZE, WORKERS, loader
-from photographs import write_jpegs
+from photographs import examples_of, write_jpegs
 from result import conclude, finish, rates, show
 
 NUM_IMAGES, ROUNDS_A_CALL = 384, 6
@@ -35,9 +34,7 @@ def main() -> None:
         paths, origin = write_jpegs(Path(folder) / "images", NUM_IMAGES)
         pack = pack_images(paths, pack_side(SIZE), Path(folder) / "packs")
         recipe = Recipe(name="pixels").with_settings([f"training.batch_size={BATCH_SIZE}", f"data.size={SIZE}"])
-        columns = {name: [""] * NUM_IMAGES for name in ("age_years", "sex", "site")}
-        encoder = MetadataEncoder.fit(columns, recipe.data.metadata)
-        examples = Examples(pack, np.zeros(NUM_IMAGES, np.int64), encoder, *encoder.encode(columns, NUM_IMAGES))
+        examples = examples_of(pack, recipe)
         rows = np.arange(NUM_IMAGES)
         warps = plan(recipe.data.augment, draw(0, 1, NUM_IMAGES), pack.shapes, SIZE).warps
         outs = [np.empty((SIZE, SIZE, 3), np.uint8) for _ in range(WORKERS)]

@@ -6,7 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from nevus.data.metadata import MetadataEncoder
+from nevus.data.pack import Pack
 from nevus.data.phantom import paint
+from nevus.recipe import Recipe
+from nevus.training.loader import Examples
 
 WIDTH, HEIGHT = 600, 450
 
@@ -33,3 +37,10 @@ def write_jpegs(folder: Path, num_images: int, copies: int = 1) -> tuple[list[Pa
             paths.append(path.with_name(f"{copy}-{path.name}"))
             paths[-1].hardlink_to(path)
     return paths, "HAM10000 upsampled from 200×150" if originals else "phantoms"
+
+
+def examples_of(pack: Pack, recipe: Recipe) -> Examples:
+    """The pack's images with targets 0 and 1 in turn, and nothing known of any patient."""
+    columns = {"age_years": np.full(len(pack), np.nan), "sex": [""] * len(pack), "site": [""] * len(pack)}
+    encoder = MetadataEncoder.fit(columns, recipe.data.metadata)
+    return Examples(pack, np.arange(len(pack)) % 2, encoder, *encoder.encode(columns, len(pack)))

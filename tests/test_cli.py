@@ -1,12 +1,14 @@
 """The command line as a stranger meets it: exit codes, one document on standard output, messages instead of tracebacks."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from nevus import __main__ as edge
@@ -253,3 +255,100 @@ def test_an_interruption_exits_with_130_and_a_fault_says_that_it_is_one(
     monkeypatch.setattr(nevus.cli, "app", faulty)
     assert edge.main() == 2
     assert "RuntimeError: odd. This is a fault in nevus" in capsys.readouterr().err
+
+
+def test_pack_says_where_it_is_and_what_was_left_out(
+    phantoms: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(phantoms.root / "images", tmp_path / "images")
+    manifest = Manifest(phantoms.frame, tmp_path, tmp_path / "m.csv").write(tmp_path / "m.csv")
+    bad = manifest.paths()[3]
+    bad.write_bytes(bad.read_bytes()[:200])
+    words = ["pack", manifest.path, "--size", 32, "--folder", tmp_path / "packs"]
+    code, out, err = nevus(monkeypatch, capsys, *words, "--json")
+    assert (code, out) == (2, "")
+    assert bad.name in err
+    code, out, _ = nevus(monkeypatch, capsys, *words, "--unreadable", "skip", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["num_images"] == len(manifest) - 1
+    assert document["short_side"] == 40
+    assert [image_id for image_id, _ in document["unreadable"]] == [manifest.frame["image_id"][3]]
+    assert Path(document["pack"]).stat().st_size == document["num_bytes"]
+    code, out, err = nevus(monkeypatch, capsys, *words, "--unreadable", "maybe")
+    assert code == 2
+    assert "--unreadable" in err
+
+
+def test_prepare_joins_copies_and_audit_finds_them_in_two_folds(
+    phantoms: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind in ("nv", "mel"):
+        for row in np.flatnonzero(phantoms.frame["diagnosis"] == kind)[:12]:
+            image = cv2.imread(str(phantoms.paths()[row]))
+            assert image is not None
+            place = tmp_path / "images" / kind / f"{phantoms.frame['image_id'][row]}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(place), cv2.resize(image, (256, 192), interpolation=cv2.INTER_CUBIC))
+    original = sorted((tmp_path / "images" / "nv").iterdir())[0]
+    picture = cv2.imread(str(original))
+    assert picture is not None
+    copy = original.with_name("again.jpg")
+    cv2.imwrite(str(copy), picture, [cv2.IMWRITE_JPEG_QUALITY, 80])
+    words = ["prepare", "--source", "folders", "--images", tmp_path / "images"]
+    code, out, _ = nevus(monkeypatch, capsys, *words, "--out", tmp_path / "joined.csv", "--json")
+    assert code == 0
+    assert [sorted(pair) for pair in json.loads(out)["copies"]] == [sorted(["again", original.stem])]
+    joined = Manifest.read(tmp_path / "joined.csv").frame.set_index("image_id")["group_id"]
+    assert joined["again"] == joined[original.stem]
+    code, out, _ = nevus(monkeypatch, capsys, *words, "--out", tmp_path / "apart.csv", "--keep-copies", "--json")
+    assert (code, json.loads(out)["copies"]) == (0, [])
+    apart = Manifest.read(tmp_path / "apart.csv")
+    folds = pd.DataFrame({"image_id": apart.frame["image_id"], "fold": (apart.frame["image_id"] == "again").astype(int)})
+    folds.to_csv(tmp_path / "folds.csv", index=False)
+    audit = [
+        "audit",
+        apart.path,
+        "--folds",
+        tmp_path / "folds.csv",
+        "--page",
+        tmp_path / "audit.html",
+        "--join",
+        tmp_path / "j.csv",
+    ]
+    code, out, _ = nevus(monkeypatch, capsys, *audit, "--json")
+    assert code == 1, "something lies in two folds"
+    document = json.loads(out)
+    assert [sorted(pair[:2]) for pair in document["near_duplicates"]] == [sorted(["again", original.stem])]
+    assert document["crossing"]
+    assert "again" in (tmp_path / "audit.html").read_text()
+    again = Manifest.read(tmp_path / "j.csv").frame.set_index("image_id")["group_id"]
+    assert again["again"] == again[original.stem]
+    code, out, _ = nevus(monkeypatch, capsys, "audit", apart.path)
+    assert code == 0
+    assert "1 near-duplicate pairs" in out
+
+
+def test_audit_refuses_what_it_would_not_read(
+    phantoms: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, message in (
+        (["--out", tmp_path / "x"], "belong to --inject"),
+        (["--inject", "recipe.toml"], "--out, the experiment's folder"),
+        ([phantoms.path, "--join", tmp_path / "j.csv"], "joins the copies of one manifest"),
+    ):
+        code, out, err = nevus(monkeypatch, capsys, "audit", phantoms.path, *words)
+        assert (code, out) == (2, "")
+        assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_download_that_needs_a_form_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = nevus(monkeypatch, capsys, "data", "download", "derm7pt", "--out", tmp_path / "d")
+    assert (code, out) == (2, "")
+    assert "form" in err
+    code, _, err = nevus(monkeypatch, capsys, "data", "download", "ham1000", "--out", tmp_path / "d")
+    assert code == 2
+    assert "ham10000" in err

@@ -74,7 +74,8 @@ def test_every_recipe_reads_and_says_how_it_was_run(path: Path) -> None:
     recipe = Recipe.read(path)
     assert recipe.name == path.stem
     head = path.read_text(encoding="utf-8").split("name =")[0]
-    for word in ("nevus prepare", "nevus cross-validate", "Protocol", "Hardware", "minutes", "95%"):
+    verb = "--inject" if recipe.name.startswith("leak") else "nevus cross-validate"
+    for word in ("nevus prepare", verb, "Protocol", "Hardware", "minutes", "95%"):
         assert word in head, f"{path.name} does not say {word}"
 
 
@@ -91,13 +92,15 @@ def test_the_commands_of_the_readme_run_as_they_stand(tmp_path: Path) -> None:
         "data.size=32 data.num_folds=2 model.backbone=resnet10t model.pretrained=none model.attention.kind=none training.epochs=1"
     )
     found = commands(ROOT / "README.md")
-    assert [words[0] for words in found] == ["predict", "prepare", "cross-validate", "evaluate"]
-    predict, prepare, cross_validate, evaluate = found
+    assert [words[0] for words in found] == ["predict", "prepare", "cross-validate", "audit", "evaluate"]
+    predict, prepare, cross_validate, audit, evaluate = found
     for words in (prepare, [*cross_validate, *(part for setting in quick.split() for part in ("--set", setting))]):
         run_nevus(tmp_path, words)
     run = tmp_path / Path(cross_validate[cross_validate.index("--out") + 1])
     for name in ("predictions.csv", "folds.csv", "evaluation.json", "report.html"):
         assert (run / name).stat().st_size > 100, name
+    assert "in two folds" in run_nevus(tmp_path, audit)
+    assert (tmp_path / "audit.html").exists()
     shutil.copy(run / "predictions.csv", tmp_path / "predictions.csv")
     shutil.copytree(run / "fold-0" / "bundle", tmp_path / predict[predict.index("--bundle") + 1])
     assert "malignant in all: 0." in run_nevus(tmp_path, predict)

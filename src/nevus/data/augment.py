@@ -76,7 +76,7 @@ def random_matrices(recipe: AugmentRecipe, draws: Matrix, shapes: NDArray[np.int
     across = crop * width / size * np.where(_of(draws, "mirror") < recipe.horizontal_flip, -1.0, 1.0)
     down = crop * height / size * np.where(_of(draws, "flip") < recipe.vertical_flip, -1.0, 1.0)
     cosine, sine = np.cos(radians), np.sin(radians)
-    linear = np.stack([cosine * across, -sine * down, sine * across, cosine * down], axis=1).reshape(-1, 2, 2)
+    linear = np.stack([cosine * across, -sine * down, sine * across, cosine * down], axis=1).reshape(-1, 2, 2) + 0.0  # no -0
     centre = np.stack([(width - 1) / 2, (height - 1) / 2], axis=1) - linear.sum(axis=2) * (size - 1) / 2
     return np.concatenate([linear, centre[:, :, None]], axis=2)
 

@@ -191,7 +191,7 @@ def leak_table(document: dict[str, Any]) -> str:
     counts = document["num_test_images"]
     lines = [
         f"{document['num_injected'][0]} of {document['num_training_images'][0]} training images replaced by siblings of test "
-        f"images; {document['num_repeats']} pairs of networks",
+        f"images; pairs of networks: {document['num_repeats']}",
         f"{'':32}{'clean':>8}{'leaky':>8}  inflation, 95% interval",
     ]
     for subset, figures in document["figures"].items():

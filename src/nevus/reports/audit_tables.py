@@ -84,17 +84,13 @@ def artefact_tables(document: dict[str, Any], images: pd.DataFrame) -> Html:
         parts.append(listing(found["warnings"], class_="notes") or element("p", "No artefact goes with a class."))
         signs = found["signs"]
         classes = list(signs[0]["by_class"]) if signs else []
-        rows = [
-            (sign["name"].replace("_", " "), _share(sign["overall"]), *(_share(sign["by_class"][name]) for name in classes))
-            for sign in signs
-        ]
+        rows = [(sign["title"], _share(sign["overall"]), *(_share(sign["by_class"][name]) for name in classes)) for sign in signs]
         caption = "Share of images with each artefact, percent (95% interval)"
         parts.append(table(caption, ("Artefact", "All", *classes), rows))
         pictures = [_example(sign, images) for sign in signs if sign["examples"]]
         parts.append(element("div", *pictures, class_="pictures large"))
     notes = [
-        f"{sign['name'].replace('_', ' ')}: {sign['measures']}, from {sign['cut']:g}"
-        + (f" ({sign['weakness']})" if sign["weakness"] else "")
+        f"{sign['title']}: {sign['measures']}, from {sign['cut']:g}" + (f" ({sign['weakness']})" if sign["weakness"] else "")
         for sign in (document["artefacts"]["datasets"] or [{"signs": []}])[0]["signs"]
     ]
     notes += [f"{name} is not reported: {reason}" for name, reason in document["artefacts"]["left_out"].items()]
@@ -118,7 +114,7 @@ def contradiction_tables(document: dict[str, Any]) -> Html:
 def _example(sign: dict[str, Any], images: pd.DataFrame) -> Html:
     name = sign["examples"][0]
     row = images.loc[name]
-    title = sign["name"].replace("_", " ")
+    title = sign["title"]
     caption = [element("strong", title), element("span", name, class_="id")]
     return photograph(row["file"].parent, str(row["file"].name), f"Clearest find of {title}: image {name}", caption, side=120)
 

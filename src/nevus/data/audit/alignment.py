@@ -34,6 +34,9 @@ _SLIDE = 4
 _SCALES = (66, 62, 68, 60)
 # Of 600 images and their edits none correlates with less than 0.69 before it is scaled; five pairs in six of others do.
 _SCREEN = 0.65
+# Of an image cropped from a frame of 16:9 to one of 4:3 and of the whole squeezed to a square, say.
+_FRAMES = (1.0, 4 / 3, 3 / 2, 16 / 9)
+_STRETCHES = tuple(sorted({one / other for one in _FRAMES for other in _FRAMES}))
 _FINE, _BROAD = 0.8, 4.0
 _CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
 
@@ -72,8 +75,8 @@ def align(first: Pixels, second: Pixels, orientation: int, aspect: float = 1.0) 
     Parameters
     ----------
     aspect
-        The turned second image's width to height, divided by the first's. A copy keeps the frame's shape or the pixels': either
-        stretch is no distortion.
+        The first image's width to height, divided by the turned second's: how much the squares stretch one against the other. A
+        copy keeps its pixels' shape, or its frame's, or was squeezed from one usual frame to another.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def align(first: Pixels, second: Pixels, orientation: int, aspect: float = 1.0) 
     moved = cv2.warpAffine(first, fitted, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REFLECT)
     stretch = float(fitted[0, 0] / fitted[1, 1])
     turned = max(abs(float(fitted[0, 1])), abs(float(fitted[1, 0])))
-    distortion = max(turned, min(abs(stretch - 1), abs(stretch * aspect - 1)))
+    distortion = max(turned, min(abs(stretch * usual - 1) for usual in (aspect, *_STRETCHES)))
     return _compared(_details(moved)[_INSIDE, _INSIDE], template, distortion)
 
 

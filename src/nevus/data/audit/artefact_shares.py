@@ -47,6 +47,7 @@ def _of_rows(rows: NDArray[np.int64], classes: NDArray[Any], names: NDArray[Any]
         found["signs"].append(
             {
                 "name": sign.name,
+                "title": sign.title,
                 "measures": sign.measures,
                 "cut": sign.cut,
                 "weakness": sign.weakness,
@@ -56,7 +57,7 @@ def _of_rows(rows: NDArray[np.int64], classes: NDArray[Any], names: NDArray[Any]
                 "examples": [str(names[rows[place]]) for place in strongest if present[place]],
             }
         )
-        found["warnings"] += _warnings(sign.name.replace("_", " "), shares, odds)
+        found["warnings"] += _warnings(sign.title, shares, odds)
     return found
 
 

@@ -132,7 +132,7 @@ def _checked(paths: Sequence[Path], looks: Looks, pairs: NDArray[np.int64], work
             def check(pair: NDArray[np.int64]) -> Pair:
                 first, second, orientation = map(int, pair)
                 turned = 1 / aspects[second] if orientation & 4 else aspects[second]
-                found = align(squares[first], squares[second], orientation, float(turned / aspects[first]))
+                found = align(squares[first], squares[second], orientation, float(aspects[first] / turned))
                 same = found.same_photograph and orientation == 0 and _same_pixels(paths, looks, first, second)
                 return Pair(min(first, second), max(first, second), found, same)
 

@@ -8,6 +8,7 @@ Two parts, both of the image squeezed to 32 × 32 and divided by its mean colour
   in it and a quarter turn transposes it, so that all eight orientations of one image come from one spectrum.
 """
 
+import functools
 import itertools
 from dataclasses import dataclass
 
@@ -75,13 +76,39 @@ def joined(parts: list[Fingerprints]) -> Fingerprints:
 
 
 def spectral_distances(first: NDArray[np.float16], second: NDArray[np.float16]) -> tuple[Floats, NDArray[np.int8]]:
-    """Distances of pairs of spectra, (P, 6, 6, 3) each, under the best of eight orientations of the second, and which it is."""
-    ours = first.astype(np.float32)
-    products = np.stack(
-        [(ours * _turned(second.astype(np.float32), turn)).sum(axis=(1, 2, 3)) for turn in range(NUM_ORIENTATIONS)]
-    )
-    distances = np.sqrt(np.maximum(2 - 2 * products.max(axis=0), 0))
-    return distances.astype(np.float32), products.argmax(axis=0).astype(np.int8)
+    """Distances of pairs of spectra, (P, 6, 6, 3) each, under the best of eight orientations of the second, and which it is.
+
+    A flip changes the signs of the odd rows or columns: the four sums of products by parity give four orientations at once.
+    """
+    ours = first.astype(np.float32).reshape(len(first), -1)
+    theirs = second.astype(np.float32)
+    parity, signs = _parities()
+    upright = (ours * theirs.reshape(len(first), -1)) @ parity @ signs
+    transposed = (ours * theirs.transpose(0, 2, 1, 3).reshape(len(first), -1)) @ parity @ signs
+    products = np.concatenate([upright, transposed], axis=1)
+    best = products.argmax(axis=1)
+    distances = np.sqrt(np.maximum(2 - 2 * products[np.arange(len(first)), best], 0))
+    return distances.astype(np.float32), best.astype(np.int8)
+
+
+@functools.cache
+def _parities() -> tuple[Floats, Floats]:
+    """Which of four parities (of row, of column) each of 108 coefficients has, (108, 4), and its sign in four flips, (4, 4)."""
+    rows, columns, _ = np.mgrid[:_NUM_FREQUENCIES, :_NUM_FREQUENCIES, :3] % 2
+    kind = (2 * columns + rows).ravel()
+    kinds = np.arange(4)
+    signs = np.array([[(-1) ** ((place & flip & 1) + (place & flip) // 2) for flip in kinds] for place in kinds])
+    return (kind[:, None] == kinds).astype(np.float32), signs.astype(np.float32)
+
+
+def turned_spectra(spectra: Floats, orientation: int) -> Floats:
+    """The spectra, (N, 6, 6, 3), that the images would have in one of eight orientations."""
+    if orientation & 4:
+        spectra = spectra.transpose(0, 2, 1, 3)
+    signs = (-1.0) ** np.arange(_NUM_FREQUENCIES, dtype=np.float32)
+    if orientation & 1:
+        spectra = spectra * signs[:, None, None]
+    return spectra * signs[None, :, None] if orientation & 2 else spectra
 
 
 def oriented(image: Pixels, orientation: int) -> Pixels:
@@ -89,15 +116,6 @@ def oriented(image: Pixels, orientation: int) -> Pixels:
     if orientation & 4:
         image = image.swapaxes(0, 1)
     return np.ascontiguousarray(image[:: -1 if orientation & 1 else 1, :: -1 if orientation & 2 else 1])
-
-
-def _turned(spectra: Floats, orientation: int) -> Floats:
-    if orientation & 4:
-        spectra = spectra.transpose(0, 2, 1, 3)
-    signs = (-1.0) ** np.arange(_NUM_FREQUENCIES, dtype=np.float32)
-    if orientation & 1:
-        spectra = spectra * signs[:, None, None]
-    return spectra * signs[None, :, None] if orientation & 2 else spectra
 
 
 def _fingerprints(thumbnails: Pixels) -> Fingerprints:

@@ -29,10 +29,20 @@ class Sign:
     measures: str
     weakness: str = ""
 
+    @property
+    def title(self) -> str:
+        """The name in words; a sign that is weak never appears without saying so."""
+        return self.name.replace("_", " ") + (" (weak)" if self.weakness.startswith("weak") else "")
+
 
 SIGNS = (
     Sign("black_corners", 0.25, "share of black pixels in the second blackest corner"),
-    Sign("hair", 0.02, "share of the image under thin dark lines", "it misses light and sparse hair"),
+    Sign(
+        "hair",
+        0.02,
+        "share of the image under thin dark lines",
+        "weak: it finds dense dark hair alone (1 in 7 of the phantoms with hair)",
+    ),
     Sign("ruler", 0.6, "regularity of dark ticks along a border", "it misses faint ticks, and skin ridges can pass for one"),
     Sign(
         "ink", 0.01, "share of the image, outside its middle, that is much bluer than it", "weak: blue parts of lesions count too"

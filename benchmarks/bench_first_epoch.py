@@ -22,7 +22,7 @@ from peers import BATCH_SIZE, PEERS, SIZE, loader
 from photographs import examples_of, write_jpegs
 from result import conclude, finish, rates, show
 
-NUM_IMAGES, COPIES, ROUNDS = 768, 4, 3
+NUM_IMAGES, COPIES, ROUNDS = 512, 3, 3
 OURS = "nevus: pack, then one epoch from it"
 
 

@@ -19,7 +19,7 @@ from nevus.data.pack import pack_images
 from photographs import write_jpegs
 from result import conclude, finish, rates, show
 
-NUM_IMAGES, COPIES, SIZE, WORKERS, ROUNDS = 1000, 8, 224, 2, 3
+NUM_IMAGES, COPIES, SIZE, WORKERS, ROUNDS = 800, 10, 224, 2, 3
 OURS, PEER, GIB = "nevus pack", "bare decode + area resize", "1 GiB"
 # One process packs, and says how much memory it and its workers took at most, MiB: the largest worker's counts for each.
 PACK = f"""

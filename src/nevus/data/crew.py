@@ -16,9 +16,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
-from nevus.data.packer import READY, Entry, pack_chunk
+from nevus.data.packer import READY, Entry, Packer
 from nevus.errors import NevusError
 
 # From how many images on processes are worth their start, about half a second each.
@@ -75,14 +74,13 @@ class _Thread:
     """Packs in this process: decoders release the interpreter lock."""
 
     def __init__(self, part: Path, short_side: int) -> None:
-        self._file: BinaryIO = part.open("r+b", buffering=0)
-        self._short_side = short_side
+        self._packer = Packer(part, short_side)
 
     def __enter__(self) -> Worker:
-        return lambda paths: pack_chunk(self._file, paths, self._short_side)
+        return self._packer
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._packer.close()
 
 
 class _Process:

@@ -23,60 +23,69 @@ READY = "ready\n"
 Entry = tuple[int, int, int, int, str]
 
 
-def pack_chunk(file: BinaryIO, paths: Sequence[str], short_side: int) -> list[Entry]:
-    """Decode, shrink and append images to `file`, which other workers append to as well.
+class Packer:
+    """Decodes, shrinks and appends images to a file, which other packers append to as well."""
 
-    Raises
-    ------
-    OSError
-        The disk is full, or the file cannot be written.
-    """
-    read: list[tuple[memoryview | None, int, int, str]] = []
-    for path in paths:
-        try:
-            image = load_image(path, short_side)
-            read.append((image.reshape(-1).data, *image.shape[:2], ""))
-        except DataError as error:
-            read.append((None, 0, 0, str(error)))
-    offset = _reserve(file, sum(len(pixels) for pixels, *_ in read if pixels is not None))
-    entries = []
-    for pixels, height, width, reason in read:
-        if pixels is None:
-            entries.append((0, 0, 0, 0, reason))
-            continue
+    def __init__(self, part: Path, short_side: int) -> None:
+        self._file: BinaryIO = part.open("r+b", buffering=0)
+        self._short_side = short_side
+        # The pixels of a chunk, written at once. Kept, since memory that is asked for anew costs a fault a page.
+        self._pixels = bytearray()
+
+    def __call__(self, paths: Sequence[str]) -> list[Entry]:
+        """Pack some images.
+
+        Raises
+        ------
+        OSError
+            The disk is full, or the file cannot be written.
+        """
+        entries: list[Entry] = []
+        size = 0
+        for path in paths:
+            try:
+                image = load_image(path, self._short_side)
+            except DataError as error:
+                entries.append((0, 0, 0, 0, str(error)))
+                continue
+            content = image.reshape(-1).data
+            self._pixels[size : size + len(content)] = content
+            entries.append((size, *image.shape[:2], zlib.crc32(content), ""))
+            size += len(content)
+        start = self._reserve(size)
         written = 0
-        while written < len(pixels):
-            written += os.pwrite(file.fileno(), pixels[written:], offset + written)
-        entries.append((offset, height, width, zlib.crc32(pixels), ""))
-        offset += len(pixels)
-    return entries
+        while written < size:
+            written += os.pwrite(self._file.fileno(), memoryview(self._pixels)[written:size], start + written)
+        return [entry if entry[4] else (start + entry[0], *entry[1:]) for entry in entries]
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
-def _reserve(file: BinaryIO, size: int) -> int:
-    """Room of `size` bytes at the end of the file, given to one worker at a time; a full disk shows here, before writing."""
-    fcntl.flock(file, fcntl.LOCK_EX)
-    try:
-        offset = file.seek(0, os.SEEK_END)
-        if size:
-            os.posix_fallocate(file.fileno(), offset, size)
-        return offset
-    finally:
-        fcntl.flock(file, fcntl.LOCK_UN)
+    def _reserve(self, size: int) -> int:
+        """Room at the end of the file, given to one packer at a time; a full disk shows here, before writing."""
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            offset = self._file.seek(0, os.SEEK_END)
+            if size:
+                os.posix_fallocate(self._file.fileno(), offset, size)
+            return offset
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
 
 
 def main() -> None:
     """Serve the process that started this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this process in order
     cv2.setNumThreads(1)
-    part, short_side = Path(sys.argv[1]), int(sys.argv[2])
-    with part.open("r+b", buffering=0) as file:
-        print(READY, end="", flush=True)
-        for line in sys.stdin:
-            try:
-                answer: object = pack_chunk(file, json.loads(line), short_side)
-            except OSError as error:
-                answer = {"errno": error.errno, "error": error.strerror}
-            print(json.dumps(answer), flush=True)
+    packer = Packer(Path(sys.argv[1]), int(sys.argv[2]))
+    print(READY, end="", flush=True)
+    for line in sys.stdin:
+        try:
+            answer: object = packer(json.loads(line))
+        except OSError as error:
+            answer = {"errno": error.errno, "error": error.strerror}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -147,7 +147,9 @@ def test_a_bubble_that_moved_or_a_camera_that_turned_is_another_photograph(origi
     # A speck changes the correlation little among strong details: there its grey levels tell.
     rough = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
     strong = cv2.resize(rough, (200, 150), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-    speck = align(square(strong), square(cv2.circle(strong.copy(), (100, 75), 3, (128, 128, 128), -1).astype(np.uint8)), 0)
+    spotted = cv2.circle(strong.copy(), (100, 75), 3, (0, 0, 0), -1).astype(np.uint8)
+    speck = align(square(strong), square(spotted), 0)
+    assert speck.peak > 12
     assert speck.correlation > 0.99
     assert not speck.same_photograph
     angle = np.array([[1, 0.06, -4], [-0.06, 1, 4]], np.float32)

@@ -32,8 +32,8 @@ def test_the_pairs_are_those_of_a_reference(seed: int, dimensions: int, radius: 
 def test_between_far_clusters_nothing_is_lost_to_rounding() -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(0, 1, (300, 5)) + np.where(np.arange(300) < 150, 0, 3e4)[:, None]
-    points = np.concatenate([points, points]).astype(np.float32)
-    assert {(row, row + 300) for row in range(300)} <= found(points, 0.01)
+    points = np.concatenate([points, points + 0.2]).astype(np.float32)
+    assert {(row, row + 300) for row in range(300)} <= found(points, 1.0)
 
 
 def test_one_point_and_none() -> None:

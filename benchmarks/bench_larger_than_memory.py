@@ -1,6 +1,6 @@
-"""Claim: a pack three times as large as the memory trains at the rate of one that fits, since it is read while the network works.
+"""Claim: a pack twice as large as the memory trains at the rate of one that fits, since it is read while the network works.
 
-Two runs of the training loop on one pack, the second in a control group with a third of the pack's size as its memory (page cache
+Two runs of the training loop on one pack, the second in a control group with half of the pack's size as its memory (page cache
 included); it needs root. Each has read no part of the pack before: the cache is emptied in between.
 """
 
@@ -15,8 +15,8 @@ from pathlib import Path
 
 from result import conclude, finish, show
 
-NUM_IMAGES, COPIES, NUM_STEPS, BATCH_SIZE = 500, 28, 40, 16
-FREE, LIMITED = "with all of the memory", "with a third of the pack's size"
+NUM_IMAGES, COPIES, NUM_STEPS, BATCH_SIZE = 500, 32, 40, 16
+FREE, LIMITED = "with all of the memory", "with half of the pack's size"
 
 
 def train(folder: Path) -> None:
@@ -82,7 +82,7 @@ def main() -> None:
         del pack
         command = [sys.executable, __file__, str(folder)]
         rates, waits = {}, {}
-        with memory_limit(size // 3) as members:
+        with memory_limit(size // 2) as members:
             for label, join in ((FREE, ""), (LIMITED, f"echo $$ > {members} && ")):
                 shell = ["sh", "-c", f'{join}exec "$@"', "sh", *command]
                 done = subprocess.run(shell, check=True, stdout=subprocess.PIPE, text=True)

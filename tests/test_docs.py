@@ -49,6 +49,7 @@ def test_the_examples_in_docstrings_run(name: str) -> None:
     assert doctest.testmod(import_module(name)).failed == 0
 
 
+@pytest.mark.slow
 def test_most_modules_have_an_example() -> None:
     with_examples = [name for name in MODULES if doctest.testmod(import_module(name)).attempted]
     assert len(with_examples) > 20

@@ -98,6 +98,7 @@ def _read_in_child(path: str, number: int) -> bytes:
     return read_bytes(f"{path}#ISIC_{number:07d}")
 
 
+@pytest.mark.slow
 def test_another_process_has_a_handle_of_its_own(folder: Path) -> None:
     path = str(folder / "train-image.hdf5")
     assert read_bytes(f"{path}#ISIC_0000001") == jpeg(1)

@@ -146,7 +146,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", disk], check=True)
 
 
-@pytest.mark.parametrize("many", [1, 1000])
+@pytest.mark.parametrize("many", [pytest.param(1, marks=pytest.mark.slow), 1000])
 def test_a_full_disk_is_said_and_gone_on_from(
     images: list[Path], small_disk: Path, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,7 +199,7 @@ def damaged(kind: str, good: bytes) -> bytes:
     return faults[kind]
 
 
-@pytest.mark.parametrize("many", [1, 1000])
+@pytest.mark.parametrize("many", [pytest.param(1, marks=pytest.mark.slow), 1000])
 def test_bad_files_among_good_ones_are_named_and_the_pack_is_complete_without_them(
     images: list[Path], tmp_path: Path, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from nevus.data.tables import _read_csv, _read_plain_csv, number_values, read_ta
 from nevus.errors import DataError
 
 
+@pytest.mark.slow
 @given(rows=st.lists(st.lists(st.text('ab",;\n é-', max_size=6), min_size=2, max_size=2), min_size=1, max_size=6))
 def test_any_cells_that_were_written_are_read_by_both_readers(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
@@ -69,6 +70,7 @@ def test_parquet_cells_become_the_text_that_python_writes(tmp_path: Path) -> Non
     assert frame.to_numpy().tolist() == expected
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=3)))
 def test_order_is_pythons_and_numbers_stand_for_texts(texts: list[str]) -> None:
     texts = [text.encode("utf-8", "ignore").decode() for text in texts]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nevus.data.manifest import Manifest
@@ -27,6 +27,7 @@ def parts_of(seed: int) -> tuple[Parts, np.ndarray, np.ndarray]:
 
 
 @given(st.integers(0, 10_000))
+@settings(max_examples=30)
 def test_both_arms_test_the_same_images_and_train_on_as_many_of_each_class(seed: int) -> None:
     parts, groups, targets = parts_of(seed)
     plan = design(parts, groups, targets, seed)

@@ -45,6 +45,7 @@ def test_an_edited_copy_is_found_and_no_other_pair(originals: list[Pixels], name
     assert len(found) >= len(expected)
 
 
+@pytest.mark.slow
 def test_another_photograph_of_the_same_lesion_is_no_copy(tmp_path: Path) -> None:
     paths = [
         save(tmp_path / f"{seed}-{photo}.bmp", paint("nv", seed, photo, (150, 200))) for seed in range(12) for photo in range(3)

@@ -7,6 +7,9 @@ from nevus.data.audit.signs import SIGNS, measure
 from nevus.data.images import Pixels
 from nevus.data.lesions import LOOKS, Lesion
 
+# Draws a hundred phantoms.
+pytestmark = pytest.mark.slow
+
 NAMES = [sign.name for sign in SIGNS]
 
 

@@ -20,6 +20,10 @@ from nevus.errors import DataError, NevusError, NotAvailableError
 Get = Callable[..., Downloaded]
 
 
+# Waits for servers that are busy, silent or cut off.
+pytestmark = pytest.mark.slow
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_too_little_room_is_said_before_anything_comes(
     get: Get, server: StandIn, monkeypatch: pytest.MonkeyPatch, name: str

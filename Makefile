@@ -25,7 +25,7 @@ check: .venv/installed
 	$(BIN)/lint-imports
 
 bench: .venv/bench
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	missed=0; for script in benchmarks/stages.py benchmarks/bench_*.py; do $(BIN)/python $$script || missed=1; done; exit $$missed
 
 soak: .venv/installed
 	for script in benchmarks/soak_*.py; do $(BIN)/python $$script || exit 1; done

@@ -55,6 +55,7 @@ def test_the_same_rows_in_another_order_have_the_same_folds(protocol: Protocol) 
     assert dict(zip(first["image_id"], first["fold"], strict=True)) != dict(zip(other["image_id"], other["fold"], strict=True))
 
 
+@pytest.mark.slow
 def test_every_fold_has_about_its_share_of_every_class() -> None:
     for seed in range(3):
         rng = np.random.default_rng(seed)

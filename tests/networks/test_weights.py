@@ -47,6 +47,7 @@ def test_weights_go_under_zoom_se(imagenet: tuple[State, Path]) -> None:
     assert torch.equal(backbone.state_dict()[key], state["layer1.0.conv1.weight"])
 
 
+@pytest.mark.slow
 def test_layers_after_a_tap_are_expected_and_dropped(tmp_path: Path) -> None:
     state = timm.create_model("tf_mobilenetv3_large_100").state_dict()
     save_file(state, tmp_path / "whole.safetensors")
@@ -91,6 +92,7 @@ def package(folder: Path, monkeypatch: pytest.MonkeyPatch, drop: int = 0) -> Sta
     return state
 
 
+@pytest.mark.slow
 def test_package_has_the_same_layers_under_other_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = package(tmp_path, monkeypatch)
     assert same(create_backbone("tf_efficientnet_lite0", pretrained="package"), state)

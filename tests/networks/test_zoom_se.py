@@ -135,7 +135,7 @@ def test_post_stands_after_the_final_relu_of_a_block() -> None:
     torch.testing.assert_close(wrapped(x), wrapped.zoom_se(block(x)))
 
 
-@pytest.mark.parametrize("name", ["resnet10t", "resnet50"])
+@pytest.mark.parametrize("name", ["resnet10t", pytest.param("resnet50", marks=pytest.mark.slow)])
 def test_pre_stands_on_the_residual_branch_before_the_addition(name: str) -> None:
     torch.manual_seed(0)
     plain, zoomed = twin(name, placement="pre")

@@ -93,6 +93,7 @@ def _evaluation(run: Path) -> dict[str, Any]:
 ALL = ("strict", "paper", "two", "undecided", "2022")
 
 
+@pytest.mark.slow
 def test_ids_are_unique_and_every_link_and_label_has_its_target(report: Callable[..., Page]) -> None:
     page = report(*ALL)
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
@@ -232,6 +233,7 @@ def test_a_manifest_that_changed_since_the_run_is_not_used(runs: dict[str, Path]
     assert "has changed since the run" in changed.missing[0]
 
 
+@pytest.mark.slow
 def test_what_data_say_is_text_and_never_markup(tmp_path: Path) -> None:
     attack = "<script>alert(1)</script>"
     run = fabricate(tmp_path / "run", classes=TWO, num_images=40, num_folds=2, first_id=attack)

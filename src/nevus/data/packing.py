@@ -5,11 +5,8 @@ their checksums, and what could not be read. After a kill, Ctrl-C or a full disk
 """
 
 import json
-import os
-import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,11 +17,10 @@ from numpy.typing import NDArray
 from nevus.data.crew import Chunk, work
 from nevus.data.packer import Entry
 from nevus.errors import NevusError
-from nevus.files import settle, writing
+from nevus.files import writing
 
 # Images a chunk: few enough to lose little and to spread over the workers, enough that messages cost nothing.
 _CHUNK = 32
-_FLUSH_SECONDS = 0.5
 # A row an image: where its pixels are in the file, and their CRC-32.
 ROW = np.dtype([("offset", "<u8"), ("height", "<u4"), ("width", "<u4"), ("checksum", "<u4")])
 
@@ -71,7 +67,7 @@ def build(
             _resume(state, part, journal)
             left = np.flatnonzero(~state.done)
             chunks = [left[start : start + _CHUNK].tolist() for start in range(0, len(left), _CHUNK)]
-            with journal.open("a", encoding="utf-8") as log, _flushed(part):
+            with journal.open("a", encoding="utf-8") as log:
                 for chunk, entries in work(chunks, paths, short_side, part, lock):
                     log.write(json.dumps([chunk, entries]) + "\n")
                     log.flush()
@@ -80,30 +76,13 @@ def build(
                         progress(int(state.done.sum()), num_images)
             with part.open("ab") as file:
                 write_index(file, state.rows, state.problems)
-            settle(part, target)
+            # Not flushed to the disk first, as other files are: gigabytes would be waited for, and whoever opens the pack
+            # compares its checksums, so that what a power cut took away is seen and made again.
+            part.replace(target)
             journal.unlink()
     except NevusError as error:
         kept = f"{int(state.done.sum())} of {num_images} images are packed and kept beside it; the next run goes on from there."
         raise NevusError(f"{error} {kept}") from error
-
-
-@contextmanager
-def _flushed(path: Path) -> Iterator[None]:
-    """Write a growing file's pixels to the disk while others are decoded: one flush at the end would be a sixth of the time."""
-    stop = threading.Event()
-
-    def flush() -> None:
-        with path.open("rb") as file:
-            while not stop.wait(_FLUSH_SECONDS):
-                os.fdatasync(file.fileno())
-
-    thread = threading.Thread(target=flush, name="flush")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _resume(state: _Build, part: Path, journal: Path) -> None:

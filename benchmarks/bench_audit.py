@@ -4,7 +4,6 @@ The peers: imagehash's phash and all pairs compared in a loop, timed on 1,000 im
 matrix products, timed on 4,000 rows and scaled up. Needs the real images (NEVUS_DATA, or shared/data beside the checkout).
 """
 
-import os
 import resource
 import sys
 import time
@@ -15,6 +14,7 @@ import numpy as np
 from nevus.data.audit.duplicates import FINGERPRINT_RADIUS, SPECTRAL_RADIUS, candidates, find_duplicates
 from nevus.data.audit.fingerprint import NUM_ORIENTATIONS, Fingerprints, turned_spectra
 from nevus.data.audit.looks import look
+from photographs import originals
 from result import conclude, finish, show
 
 NUM_FINGERPRINTS, NUM_PLANTED = 400_000, 2_000
@@ -24,10 +24,9 @@ OURS = "nevus audit"
 
 
 def main() -> None:
-    data = Path(os.environ.get("NEVUS_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    paths = sorted((data / "ham10000" / "images").glob("*.jpg"))
+    paths = originals()
     if not paths:
-        sys.exit(f"bench_audit: the real images are not at {data}; set NEVUS_DATA to their folder")
+        sys.exit("bench_audit: the real images are not at hand; set NEVUS_DATA to their folder")
     start = time.perf_counter()
     looks = look(paths, with_signs=False)
     found = find_duplicates(paths, looks)

@@ -15,15 +15,20 @@ from nevus.training.loader import Examples
 WIDTH, HEIGHT = 600, 450
 
 
+def originals(num_images: int | None = None) -> list[Path]:
+    """HAM10000's images (`NEVUS_DATA`, or shared/data beside the checkout), none where they are not at hand."""
+    data = Path(os.environ.get("NEVUS_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    return sorted((data / "ham10000" / "images").glob("*.jpg"))[:num_images]
+
+
 def write_jpegs(folder: Path, num_images: int, copies: int = 1) -> tuple[list[Path], str]:
     """Write `num_images` JPEGs of quality 92 under `copies` names each, and say what they are."""
-    data = Path(os.environ.get("NEVUS_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    originals = sorted((data / "ham10000" / "images").glob("*.jpg"))[:num_images]
+    real = originals(num_images)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{number:05d}.jpg" for number in range(num_images)]
     for number, path in enumerate(paths):
-        if originals:
-            image = cv2.imread(str(originals[number % len(originals)]))
+        if real:
+            image = cv2.imread(str(real[number % len(real)]))
             assert image is not None
             image = cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
             # A sensor's grain: without it an upsampled photo is a smaller file, and decodes faster, than a real one.
@@ -36,7 +41,7 @@ def write_jpegs(folder: Path, num_images: int, copies: int = 1) -> tuple[list[Pa
         for path in paths[:num_images]:
             paths.append(path.with_name(f"{copy}-{path.name}"))
             paths[-1].hardlink_to(path)
-    return paths, "HAM10000 upsampled from 200×150" if originals else "phantoms"
+    return paths, "HAM10000 upsampled from 200×150" if real else "phantoms"
 
 
 def examples_of(pack: Pack, recipe: Recipe) -> Examples:

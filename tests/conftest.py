@@ -1,6 +1,8 @@
 """What several tests share: a small set of phantoms, a recipe that trains in seconds, and the real images where at hand."""
 
 import os
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,19 @@ def real_data() -> Path:
     if not (folder / "ham10000" / "HAM10000_metadata.csv").exists():
         pytest.skip(f"the real images are not at {folder}; set NEVUS_DATA to their folder")
     return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Makes a file system of some KiB in memory, to be filled up."""
+    disk = tmp_path / "disk"
+
+    def mount(num_kib: int) -> Path:
+        disk.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={num_kib}k", "tmpfs", disk], capture_output=True).returncode:
+            pytest.skip("a small file system cannot be mounted here: this needs root")
+        return disk
+
+    yield mount
+    if disk.is_mount():
+        subprocess.run(["umount", disk], check=True)

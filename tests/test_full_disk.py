@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,26 +15,18 @@ SETTINGS = (
 )
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 40 MiB in memory: one fold's checkpoint and bundle fit, two do not."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], capture_output=True).returncode:
-        pytest.skip("a small file system cannot be mounted here: this needs root")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
-
-
 @pytest.mark.slow
-def test_a_run_on_a_disk_that_fills_up_says_so_and_goes_on_later(small_disk: Path, phantoms: Manifest, tmp_path: Path) -> None:
-    recipe, out = tmp_path / "r.toml", small_disk / "run"
+def test_a_run_on_a_disk_that_fills_up_says_so_and_goes_on_later(
+    small_disk: Callable[[int], Path], phantoms: Manifest, tmp_path: Path
+) -> None:
+    disk = small_disk(40 * 1024)  # one fold's checkpoint and bundle fit, two do not
+    recipe, out = tmp_path / "r.toml", disk / "run"
     recipe.write_text('name = "tiny"\n')
     words: list[str | Path] = [sys.executable, "-m", "nevus", "cross-validate", recipe, "--out", out, "--manifest", phantoms.path]
     words += [part for setting in SETTINGS.split() for part in ("--set", setting)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for room in range(40, 400, 40):
-        subprocess.run(["mount", "-o", f"remount,size={room}m", small_disk], check=True)
+        subprocess.run(["mount", "-o", f"remount,size={room}m", disk], check=True)
         done = subprocess.run(words, env=environment, capture_output=True, text=True)
         if done.returncode == 0:
             break

@@ -28,13 +28,18 @@ def replacing(path: Path | str) -> Iterator[Path]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield beside
-            with beside.open("rb") as written:
-                os.fsync(written.fileno())
-            beside.replace(path)
-            _sync_folder(path.parent)
+            settle(beside, path)
         finally:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
+
+
+def settle(beside: Path, path: Path) -> None:
+    """Flush a file that was written beside `path` to the disk, and give it that name."""
+    with beside.open("rb") as written:
+        os.fsync(written.fileno())
+    beside.replace(path)
+    _sync_folder(path.parent)
 
 
 @contextlib.contextmanager

@@ -83,6 +83,21 @@ def test_some_rows_of_a_pack_are_a_pack_in_their_order(images: list[Path], tmp_p
     assert list(pack.problems) == [1]
 
 
+def test_an_image_that_can_be_read_again_is_not_kept_out_for_ever(images: list[Path], tmp_path: Path) -> None:
+    """As when its permissions were mended: neither its size nor its time has changed."""
+    content, stat = images[2].read_bytes(), images[2].stat()
+    images[2].write_bytes(bytes(len(content)))
+    os.utime(images[2], ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert list(pack_images(images, 32, tmp_path / "packs", unreadable="skip").problems) == [2]
+    images[2].write_bytes(content)
+    os.utime(images[2], ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    said: list[str] = []
+    pack = pack_images(images, 32, tmp_path / "packs", say=said.append)
+    assert not pack.problems
+    assert "can be read now" in said[0]
+    assert (pack.image(2) == shrink(read_image(images[2]), 32)).all()
+
+
 def test_missing_images_are_named(images: list[Path], tmp_path: Path) -> None:
     images[0].unlink()
     with pytest.raises(DataError, match=r"(?s)1 images are missing.*0\.png"):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -20,6 +20,7 @@ from nevus.data.pack import Pack, pack_images
 from nevus.errors import DataError, NevusError
 
 NUM_IMAGES = 100
+SmallDisk = Callable[[int], Path]
 
 
 @pytest.fixture
@@ -48,6 +49,18 @@ def run(code: str, images: list[Path], folder: Path, *, many: int = 1) -> "subpr
         code,
     ]
     return subprocess.Popen([sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def use_worker(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have packing processes run `script`."""
+    start = crew._Process.__init__
+
+    def started(self: crew._Process, part: Path, short_side: int, lock: int) -> None:
+        start(self, part, short_side, lock)
+        self._command[1:3] = [str(script)]
+
+    monkeypatch.setattr(crew._Process, "__init__", started)
+    monkeypatch.setattr(crew, "MANY", 1)
 
 
 @pytest.mark.slow
@@ -111,19 +124,26 @@ def test_a_decoder_that_crashes_is_survived_and_its_image_named(
         "import os\nimport nevus.data.packer as packer\nload = packer.load_image\n"
         "packer.load_image = lambda path, side: os.abort() if path.endswith('/041.png') else load(path, side)\npacker.main()\n"
     )
-    start = crew._Process.__init__
-
-    def started(self: crew._Process, part: Path, short_side: int, lock: int) -> None:
-        start(self, part, short_side, lock)
-        self._command[1:3] = [str(worker)]
-
-    monkeypatch.setattr(crew._Process, "__init__", started)
-    monkeypatch.setattr(crew, "MANY", 1)
+    use_worker(worker, monkeypatch)
     pack = pack_images(images, 32, tmp_path / "packs", unreadable="skip")
     assert list(pack.problems) == [41]
     assert "041.png: the decoder crashed (SIGABRT)" in pack.problems[41]
     good = [path for path in images if path.name != "041.png"]
     assert holds(pack.rows(np.delete(np.arange(NUM_IMAGES), 41)), good)
+
+
+def test_a_package_that_is_missing_is_said_and_no_image_blamed(
+    images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text(
+        "import nevus.data.packer as packer\nfrom nevus.errors import NotAvailableError\n"
+        "def load(path, side):\n    raise NotAvailableError('DICOM needs pydicom')\n"
+        "packer.load_image = load\npacker.main()\n"
+    )
+    use_worker(worker, monkeypatch)
+    with pytest.raises(NevusError, match="DICOM needs pydicom"):
+        pack_images(images, 32, tmp_path / "packs", unreadable="skip")
 
 
 def test_a_process_that_cannot_start_is_not_taken_for_bad_images(
@@ -135,28 +155,18 @@ def test_a_process_that_cannot_start_is_not_taken_for_bad_images(
         pack_images(images, 32, tmp_path / "packs", unreadable="skip")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 400 KiB in memory: half of the images fit."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True).returncode:
-        pytest.skip("a small file system cannot be mounted here: this needs root")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
-
-
 @pytest.mark.parametrize("many", [pytest.param(1, marks=pytest.mark.slow), 1000])
 def test_a_full_disk_is_said_and_gone_on_from(
-    images: list[Path], small_disk: Path, many: int, monkeypatch: pytest.MonkeyPatch
+    images: list[Path], small_disk: SmallDisk, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crew, "MANY", many)
+    disk = small_disk(400)  # half of the images fit
     with pytest.raises(NevusError, match=r"(?s)the disk is full.*\d+ of 100 images are packed and kept"):
-        pack_images(images, 32, small_disk)
-    assert not list(small_disk.glob("*.bin"))
-    subprocess.run(["mount", "-o", "remount,size=4m", small_disk], check=True)
+        pack_images(images, 32, disk)
+    assert not list(disk.glob("*.bin"))
+    subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)
     calls: list[tuple[int, int]] = []
-    pack = pack_images(images, 32, small_disk, lambda done, of: calls.append((done, of)))
+    pack = pack_images(images, 32, disk, lambda done, of: calls.append((done, of)))
     assert calls[0][0] > 32, "what was packed before the disk was full is kept"
     assert holds(pack, images)
     del pack  # the file system can be unmounted once nothing is mapped

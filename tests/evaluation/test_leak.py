@@ -57,19 +57,30 @@ def test_too_few_images_to_take_out_are_named() -> None:
 
 
 def test_figures_of_a_hand_worked_table() -> None:
-    targets = np.array([0, 0, 1, 1] * 10)
-    repeats = np.zeros(40, np.int64)
-    clean = np.tile([0.2, 0.6, 0.4, 0.9], 10)  # of class 1: one pair of four is the wrong way round, two of four are wrong
-    leaky = np.tile([0.2, 0.3, 0.6, 0.9], 10)
-    figures = compare_arms([np.stack([1 - p, p], axis=1) for p in (clean, leaky)], targets, repeats)
-    assert figures["macro_auc"]["clean"] == pytest.approx(0.75)
-    assert figures["macro_auc"]["leaky"] == 1
-    assert figures["accuracy"]["clean"] == 0.5
-    assert figures["balanced_accuracy"]["inflation"]["value"] == pytest.approx(0.5)
-    assert figures["true_class_probability"]["clean"] == pytest.approx((0.8 + 0.4 + 0.4 + 0.9) / 4)
+    """Five images ten times over: two of class 0, two of class 1 with these probabilities, and one of class 2, certain."""
+    targets = np.array([0, 0, 1, 1, 2] * 10)
+
+    def table(of_class_1: list[float]) -> np.ndarray:
+        one = np.array([[1 - p, p, 0] for p in of_class_1] + [[0, 0, 1]])
+        return np.tile(one, (10, 1))
+
+    figures = compare_arms([table([0.2, 0.6, 0.4, 0.9]), table([0.2, 0.3, 0.6, 0.9])], targets, np.zeros(50, np.int64))
+    # Classes 0 and 1 have one pair of six the wrong way round each.
+    assert figures["macro_auc"]["clean"] == pytest.approx((5 / 6 + 5 / 6 + 1) / 3)
+    assert figures["macro_auc"]["leaky"] == pytest.approx(1)
+    assert figures["accuracy"]["clean"] == pytest.approx(0.6)
+    assert figures["balanced_accuracy"]["inflation"]["value"] == pytest.approx(1 / 3)
+    assert figures["true_class_probability"]["clean"] == pytest.approx((0.8 + 0.4 + 0.4 + 0.9 + 1) / 5)
     gain = figures["accuracy"]["inflation"]
-    assert gain["low"] < 0.5 < gain["high"]
-    assert gain["n"] == 40
+    assert gain["low"] < 0.4 < gain["high"]
+    assert gain["n"] == 50
+
+
+def test_between_two_classes_nothing_is_decided_at_a_half() -> None:
+    targets, clean = np.array([0, 0, 1, 1] * 10), np.tile([0.2, 0.6, 0.4, 0.9], 10)
+    figures = compare_arms([np.stack([1 - clean, clean], axis=1)] * 2, targets, np.zeros(40, np.int64))
+    assert set(figures) == {"auc", "true_class_probability"}
+    assert figures["auc"]["clean"] == pytest.approx(0.75)
 
 
 def test_equal_arms_have_no_inflation_and_an_interval_of_nothing() -> None:

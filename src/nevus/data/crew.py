@@ -22,6 +22,7 @@ from nevus.errors import NevusError
 
 # From how many images on processes are worth their start, about half a second each.
 MANY = 256
+CRASHED = "the decoder crashed"
 
 Chunk = list[int]
 # From paths to their entries in the pack.
@@ -104,7 +105,7 @@ class _Process:
         how = self._end()
         if len(paths) > 1:
             return [entry for path in paths for entry in self._pack([path])]
-        reason = f"{paths[0]}: the decoder crashed ({how}). Copy the image again from its source."
+        reason = f"{paths[0]}: {CRASHED} ({how}). Copy the image again from its source."
         return [(0, 0, 0, 0, reason)]
 
     def _ask(self, paths: Sequence[str]) -> list[Entry] | None:
@@ -122,6 +123,8 @@ class _Process:
             return None
         answer = json.loads(line)
         if isinstance(answer, dict):
+            if not answer["errno"]:
+                raise NevusError(answer["error"])
             raise OSError(answer["errno"], answer["error"])
         return [tuple(entry) for entry in answer]
 

@@ -51,10 +51,19 @@ def group_ids(frame: pd.DataFrame, links: Sequence[tuple[str, str]] = ()) -> "pd
         rows.append(pairs[:, 0])
         nodes.append(pairs[:, 1])
     sources, targets = np.concatenate(rows), np.concatenate(nodes)
-    graph = coo_array((np.ones(len(sources), np.int8), (sources, targets)), shape=(num_nodes, num_nodes))
-    components = connected_components(graph, directed=False)[1][: len(frame)].astype(np.int64)
-    names, place = _names(frame, components)
-    return pd.Series(names.take(place[components]).to_pandas().to_numpy(), index=frame.index).astype(str)
+    labels = components(num_nodes, sources, targets)[: len(frame)]
+    names, place = _names(frame, labels)
+    return pd.Series(names.take(place[labels]).to_pandas().to_numpy(), index=frame.index).astype(str)
+
+
+def components(num_nodes: int, first: Indices, second: Indices) -> Indices:
+    """A label for each node, the same for nodes that a chain of links `first[k]`, `second[k]` joins.
+
+    >>> components(4, np.array([0, 2]), np.array([2, 3])).tolist()
+    [0, 1, 0, 0]
+    """
+    graph = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(num_nodes, num_nodes))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 def number_owners(frame: pd.DataFrame, column: str) -> Indices:
@@ -63,21 +72,21 @@ def number_owners(frame: pd.DataFrame, column: str) -> Indices:
     return datasets * max(1, len(values)) + ids
 
 
-def _names(frame: pd.DataFrame, components: Indices) -> tuple[Any, Indices]:
+def _names(frame: pd.DataFrame, labels: Indices) -> tuple[Any, Indices]:
     """The names, and where each component's is: patients name it before lesions, lesions before images, by the smallest id."""
-    sizes = np.bincount(components)
+    sizes = np.bincount(labels)
     place = np.full(len(sizes), -1, np.int64)
     found, num_found = [], 0
     for column in ("patient_id", "lesion_id", "image_id"):
-        rows = np.flatnonzero((frame[column] != "").to_numpy() & (place[components] < 0))
+        rows = np.flatnonzero((frame[column] != "").to_numpy() & (place[labels] < 0))
         texts = _joined(frame["dataset"].iloc[rows], frame[column].iloc[rows])
-        # Most components are one image, and need no comparison.
-        alone = sizes[components[rows]] == 1
+        # Most labels are one image, and need no comparison.
+        alone = sizes[labels[rows]] == 1
         several = np.flatnonzero(~alone)
         order = several[sort_order(texts.take(several))]
-        smallest = order[np.unique(components[rows[order]], return_index=True)[1]]
+        smallest = order[np.unique(labels[rows[order]], return_index=True)[1]]
         chosen = np.concatenate([np.flatnonzero(alone), smallest])
-        place[components[rows[chosen]]] = num_found + np.arange(len(chosen))
+        place[labels[rows[chosen]]] = num_found + np.arange(len(chosen))
         found.append(texts.take(chosen))
         num_found += len(chosen)
     return pyarrow.concat_arrays(found), place

@@ -5,6 +5,7 @@ images is another file, and every recipe, fold and process that asks for the sam
 only when whole, and its checksums are compared before it is used.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -21,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nevus.data.containers import container_of
-from nevus.data.images import Pixels
+from nevus.data.crew import CRASHED
+from nevus.data.images import Pixels, read_image
 from nevus.data.packing import ROW, Problems, Rows, build
 from nevus.errors import DataError, listed
 from nevus.files import writing
@@ -117,6 +119,10 @@ def pack_images(
     folder = folder or cache_folder()
     target = folder / f"pack-{_key(paths, short_side)}.bin"
     pack = _open(target, len(paths), say)
+    if pack is not None and (mended := _mended(pack, paths)):
+        say(f"{mended}: can be read now; packing anew")
+        pack = None
+        target.unlink(missing_ok=True)
     if pack is None:
         with _alone(target, say) as lock:
             # Another process may have made it while this one waited.
@@ -130,6 +136,19 @@ def pack_images(
     if unreadable == "refuse":
         refuse_unreadable(pack)
     return pack
+
+
+def _mended(pack: Pack, paths: Sequence[Path]) -> Path | None:
+    """An image that could not be read when it was packed and now can: its permissions changed, say, and nothing in the key did.
+
+    One that crashed its decoder is not tried here, in the caller's own process.
+    """
+    for row, reason in pack.problems.items():
+        if CRASHED not in reason:
+            with contextlib.suppress(DataError):
+                read_image(paths[row])
+                return paths[row]
+    return None
 
 
 def refuse_unreadable(pack: Pack) -> None:
@@ -244,7 +263,7 @@ def _whole(path: Path, rows: Rows) -> bool:
                     return False
         return True
 
-    num_threads = os.cpu_count() or 1
+    num_threads = len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(num_threads) as pool:
         return all(pool.map(matches, np.array_split(order, min(len(order), 8 * num_threads))))
 

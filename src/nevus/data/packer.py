@@ -16,7 +16,7 @@ from typing import BinaryIO
 import cv2
 
 from nevus.data.images import load_image
-from nevus.errors import DataError
+from nevus.errors import DataError, NevusError
 
 READY = "ready\n"
 # Offset in bytes, height, width, CRC-32; or four zeros and why the image cannot be read.
@@ -85,6 +85,8 @@ def main() -> None:
             answer: object = packer(json.loads(line))
         except OSError as error:
             answer = {"errno": error.errno, "error": error.strerror}
+        except NevusError as error:  # a package that is not installed: no fault of the image
+            answer = {"errno": 0, "error": str(error)}
         print(json.dumps(answer), flush=True)
 
 

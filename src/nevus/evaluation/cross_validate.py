@@ -65,6 +65,7 @@ def cross_validate(
         "folds_sha256": sha256(out / "folds.csv"),
         "recipe": recipe.model_dump(mode="json"),
         "precision": run.precision,
+        "unreadable": list(run.left_out),
         "folds_run": f"{len(chosen)} of {len(assignment.tested)}",
         "trained_at": ", ".join(sorted({_training_commit(out / f"fold-{fold}") for fold in chosen})),
         "training_seconds": round(sum(_training_seconds(out / f"fold-{fold}") for fold in chosen), 1),

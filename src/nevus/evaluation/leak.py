@@ -134,6 +134,7 @@ def inject(
     everyone = np.ones(len(test), np.bool_)
     subsets = {"all": everyone, "affected": affected, "unaffected": ~affected}
     document = {
+        "protocol": "leak experiment on strict folds; the leaky arm breaks them on purpose",
         "figures": {
             name: compare_arms([part[rows] for part in probabilities], run.targets[test[rows]], repeats[rows])
             for name, rows in subsets.items()
@@ -166,7 +167,9 @@ def compare_arms(probabilities: list[Floats], targets: NDArray[np.int64], repeat
     repeats
         Which repeat tested each image, (N,): figures are of one network's answers, then averaged over repeats.
     """
-    arms = {name: [_averaged(figure, targets, part, repeats) for part in probabilities] for name, figure in _FIGURES.items()}
+    # Between two classes a decision needs an operating point; 0.5 would be an arbitrary one.
+    chosen = _FIGURES if probabilities[0].shape[1] > 2 else _OF_TWO
+    arms = {name: [_averaged(figure, targets, part, repeats) for part in probabilities] for name, figure in chosen.items()}
     differences = {name: _difference(clean, leaky) for name, (clean, leaky) in arms.items()}
     intervals = bootstrap(differences, np.arange(len(targets)), targets)
     whole = np.ones((1, len(targets)))
@@ -286,3 +289,4 @@ _FIGURES: dict[str, Figure] = {
     "accuracy": _accuracy,
     "true_class_probability": _true_class_probability,
 }
+_OF_TWO: dict[str, Figure] = {"auc": _macro_auc, "true_class_probability": _true_class_probability}

@@ -42,7 +42,10 @@ COLUMNS = ("age_years", "sex", "site")
 
 @dataclass(frozen=True)
 class Run:
-    """What all folds of a run share. `folder` holds `run.json`, the identity that a resumed run is compared with."""
+    """What all folds of a run share. `folder` holds `run.json`, the identity that a resumed run is compared with.
+
+    `left_out` are the ids of images that could not be read, where the recipe lets them be left out.
+    """
 
     folder: Path
     recipe: Recipe
@@ -51,6 +54,7 @@ class Run:
     targets: NDArray[np.int64]
     pack: Pack
     precision: str
+    left_out: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -76,7 +80,8 @@ def begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[s
         changed = "recipe" if recorded.get("recipe") != claim["recipe"] else "manifest"
         raise DataError(f"{folder}: holds a run of another {changed}. Choose another --out, or delete this folder.")
     pack = _packed(recipe, manifest, selected, say)
-    if pack.problems:
+    left_out = tuple(selected.frame["image_id"].iloc[sorted(pack.problems)])
+    if left_out:
         problems = sorted(pack.problems.values())
         say(listed(f"{len(problems)} of {len(selected)} images cannot be read and are left out:", problems))
         readable = np.delete(np.arange(len(pack)), list(pack.problems))
@@ -89,7 +94,7 @@ def begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[s
     precision = recorded["precision"] if recorded else choose_precision(recipe, network)
     write_json(folder / "recipe.json", claim["recipe"])
     write_json(path, {**claim, "classes": classes, "precision": precision})
-    return Run(folder, recipe, selected, classes, targets, pack, precision)
+    return Run(folder, recipe, selected, classes, targets, pack, precision, left_out)
 
 
 def _packed(recipe: Recipe, manifest: Manifest, selected: Manifest, say: Callable[[str], None]) -> Pack:

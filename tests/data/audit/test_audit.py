@@ -91,6 +91,9 @@ def test_a_clean_up_that_makes_the_test_easier_says_so(planted: Manifest, tmp_pa
     assert found["difficulty"]["probability_of_truth"]["kept"] == 0.9
     assert found["difficulty"]["error_rate"]["difference"]["high"] < 0
     assert "harder" in cleanup(frame, np.setdiff1d(tested, removed), tested, probability, wrong, "by a test")["words"]
+    undecided = cleanup(frame, removed, tested, probability, np.full(len(frame), np.nan), "two classes")
+    assert "easier: the true class has probability 0.900 among what stays, 0.300 among what goes" in undecided["words"]
+    assert undecided["difficulty"]["error_rate"]["difference"] is None
     nothing = cleanup(frame, removed, tested, None, None, "")
     assert "not known" in nothing["words"]
 
@@ -99,11 +102,15 @@ def test_difficulty_from_predictions(planted: Manifest, tmp_path: Path) -> None:
     frame, path = pool([planted]), tmp_path / "predictions.csv"
     names = frame["name"][:2].tolist()
     path.write_text(
-        f"image_id,target,split,p_nv,p_mel\n{names[0]},nv,,0.8,0.2\n{names[1]},nv,test,0.4,0.6\n{names[1]},nv,validation,1,0\n"
+        f"image_id,target,split,p_nv,p_mel,p_bcc\n{names[0]},nv,,0.8,0.2,0\n{names[1]},nv,test,0.4,0.6,0\n"
+        f"{names[1]},nv,validation,1,0,0\n"
     )
     probability, wrong = from_predictions(frame, path)
     assert probability[:2].tolist() == [0.8, 0.4]
     assert wrong[:2].tolist() == [0.0, 1.0]
+    two = tmp_path / "two.csv"
+    two.write_text(f"image_id,target,p_nv,p_mel\n{names[0]},nv,0.8,0.2\n")
+    assert np.isnan(from_predictions(frame, two)[1]).all(), "between two classes a decision needs an operating point"
     assert np.isnan(probability[2:]).all()
     path.write_text("image_id,target,p_nv,p_mel\nstranger,nv,0.8,0.2\n")
     with pytest.raises(DataError, match="none of its images"):

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nevus.data.audit.columns import MIN_INFORMATION, audit_columns, information, raw_table
+from nevus.data.audit.columns import MIN_INFORMATION, audit_columns, information
 from nevus.data.audit.pool import pool
 from nevus.data.manifest import Manifest
+from nevus.data.tables import read_table
 
 
 def test_information_is_all_nothing_or_what_theory_says() -> None:
@@ -59,7 +60,7 @@ def test_in_the_real_table_dx_type_leaks_and_age_sex_and_site_do_not(real_data: 
     folder = real_data / "ham10000"
     manifest = prepare("ham10000", images=[folder / "images"], metadata=folder / "HAM10000_metadata.csv")
     path = folder / "HAM10000_metadata.csv"
-    found, measured = audit_columns(pool([manifest]), {}, [(path, raw_table(path))])
+    found, measured = audit_columns(pool([manifest]), {}, [(path, read_table(path))])
     told = {item["column"]: item["information"] for item in measured}
     assert told["dx_type"] > MIN_INFORMATION > 1.4 * max(told["age"], told["sex"], told["localization"])
     leaking = {item["column"] for item in found if item["kind"] == "leaking"}

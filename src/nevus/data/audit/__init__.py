@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from nevus.data.audit.artefact_shares import artefact_shares
 from nevus.data.audit.cleanup import cleanup, from_fingerprints, from_predictions
-from nevus.data.audit.columns import audit_columns, raw_table
+from nevus.data.audit.columns import audit_columns
 from nevus.data.audit.duplicates import Duplicates, find_duplicates, near_duplicate_links
 from nevus.data.audit.leaks import contradictions, crossing, folds_of, read_folds
 from nevus.data.audit.looks import Looks, Progress, look
 from nevus.data.audit.pool import pool
+from nevus.data.grouping import components
 from nevus.data.manifest import COLUMNS, Manifest
+from nevus.data.tables import read_table
 from nevus.provenance import provenance
 
 __all__ = ["audit", "near_duplicate_links", "num_crossing", "read_audited"]
@@ -105,7 +105,7 @@ def read_audited(path: Path) -> Manifest:
     DataError
         As `Manifest.read`, but for these two.
     """
-    table = raw_table(path)
+    table = read_table(path)
     return Manifest.build(table[[name for name in table.columns if name in COLUMNS]], path.parent, path, check_files=False)
 
 
@@ -120,7 +120,7 @@ def _of_files(looks: Looks) -> dict[str, Any]:
 
 def _tables(manifests: Sequence[Manifest], tables: Sequence[Path]) -> list[tuple[Path, pd.DataFrame]]:
     paths = [manifest.path for manifest in manifests if manifest.path.is_file()] + list(tables)
-    return [(path, raw_table(path)) for path in paths]
+    return [(path, read_table(path)) for path in paths]
 
 
 def _components(num_rows: int, duplicates: Duplicates) -> list[list[int]]:
@@ -128,8 +128,7 @@ def _components(num_rows: int, duplicates: Duplicates) -> list[list[int]]:
     if not duplicates.links:
         return []
     first, second = np.array(duplicates.links).T
-    graph = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(num_rows, num_rows))
-    _, labels = connected_components(graph, directed=False)
+    labels = components(num_rows, first, second)
     linked = np.unique([first, second])
     sets: dict[int, list[int]] = {}
     for row in linked:

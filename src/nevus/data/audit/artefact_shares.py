@@ -22,8 +22,7 @@ def artefact_shares(frame: pd.DataFrame, looks: Looks) -> dict[str, Any]:
     diagnoses, with "benign" and "malignant" where only that is known. Intervals count images as independent; photographs of one
     patient are not, so they are too narrow where patients have many.
     """
-    answers = frame["diagnosis"].where(frame["diagnosis"] != "", frame["target"].map({0: "benign", 1: "malignant"}))
-    classes, datasets = answers.fillna("unknown").to_numpy(), frame["dataset"].to_numpy()
+    classes, datasets = frame["answer"].replace("", "unknown").to_numpy(), frame["dataset"].to_numpy()
     readable, names = looks.readable, frame["name"].to_numpy()
     return {
         "left_out": dict(LEFT_OUT),

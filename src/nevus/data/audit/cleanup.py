@@ -38,17 +38,14 @@ def cleanup(
         Rows of the pool; `removed` is part of `tested`.
     probability, wrong
         Of each row, the probability that a model gave the true class, and 1 where its likeliest class was another; NaN where it
-        has none. None where there is no model.
+        has none, as where there are two classes: a decision between two needs an operating point. None where there is no model.
     source
         What the two come from.
     """
     gone = np.isin(tested, removed)
-    answers = (
-        frame["diagnosis"].where(frame["diagnosis"] != "", frame["target"].map({0: "benign", 1: "malignant"})).fillna("unknown")
-    )
     lesions = (frame["dataset"] + ":" + frame["lesion_id"]).where(frame["lesion_id"] != "")
     several = (lesions.map(lesions.value_counts()) > 1).to_numpy()[tested]
-    classes = answers.to_numpy()[tested]
+    classes = frame["answer"].replace("", "unknown").to_numpy()[tested]
     mix = {
         str(name): {"kept": _share(classes[~gone] == name), "removed": _share(classes[gone] == name)}
         for name in np.unique(classes)
@@ -99,13 +96,14 @@ def from_predictions(frame: pd.DataFrame, path: Path) -> tuple[Floats, Floats]:
         raise DataError(f"{path}: none of its images is in the manifests. Give the predictions of these images.")
     inside = rows[known]
     probability[inside] = numbers[known, truth[known]]
-    wrong[inside] = numbers[known].argmax(axis=1) != truth[known]
+    if len(columns) > 2:
+        wrong[inside] = numbers[known].argmax(axis=1) != truth[known]
     return probability, wrong
 
 
 def from_fingerprints(frame: pd.DataFrame, prints: Fingerprints, readable: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """The same from a linear discriminant on the invariants, each group predicted from the others: poor, but impartial."""
-    answers = frame["diagnosis"].where(frame["diagnosis"] != "", frame["target"].map({0: "benign", 1: "malignant"})).fillna("")
+    answers = frame["answer"]
     rows = readable[(answers != "").to_numpy()[readable]]
     probability, wrong = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
     targets = pd.factorize(answers.to_numpy()[rows], sort=True)[0]
@@ -118,7 +116,8 @@ def from_fingerprints(frame: pd.DataFrame, prints: Fingerprints, readable: NDArr
         train, test = folds != fold, folds == fold
         told = _discriminate(features[train], targets[train], features[test], int(targets.max()) + 1)
         probability[rows[test]] = told[np.arange(int(test.sum())), targets[test]]
-        wrong[rows[test]] = told.argmax(axis=1) != targets[test]
+        if told.shape[1] > 2:
+            wrong[rows[test]] = told.argmax(axis=1) != targets[test]
     return probability, wrong
 
 
@@ -175,15 +174,22 @@ def _words(document: dict[str, Any]) -> str:
         return "Every test image would be removed: split anew instead."
     start = f"Removing {document['num_removed']:,} of {document['num_tested']:,} test images"
     difficulty = document["difficulty"]
-    error = difficulty["error_rate"] if difficulty else None
-    if not error or error["difference"] is None:
+    truth = difficulty["probability_of_truth"] if difficulty else None
+    if not truth or truth["difference"] is None:
         return f"{start}: no model's answers are at hand, so whether the rest is easier is not known."
-    kept, removed = 100 * error["kept"], 100 * error["removed"]
-    rates = f"{kept:.1f}% errors among what stays, {removed:.1f}% among what goes ({document['source']})"
-    if error["difference"]["high"] < 0:
+    error = difficulty["error_rate"]
+    if error["difference"]:
+        rates, gap = f"{100 * error['kept']:.1f}% errors among what stays, {100 * error['removed']:.1f}% among what goes", error
+    else:
+        rates = f"the true class has probability {truth['kept']:.3f} among what stays, {truth['removed']:.3f} among what goes"
+        gap = truth
+    rates += f" ({document['source']})"
+    # Fewer errors, or more probability of the truth, is easier.
+    low, high = sorted(gap["difference"][end] * (-1 if gap is error else 1) for end in ("low", "high"))
+    if low > 0:
         return (
             f"{start} makes the test set easier: {rates}. Figures on it will look better for that alone; split by group instead."
         )
-    if error["difference"]["low"] > 0:
+    if high < 0:
         return f"{start} makes the test set harder: {rates}."
     return f"{start} changes its difficulty by less than can be measured: {rates}."

@@ -1,6 +1,5 @@
 """Columns that betray the answer: by their name, or because they alone tell it far better than a patient's age could."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nevus.data.manifest import COLUMNS, FORBIDDEN
-from nevus.data.tables import read_table
 
 # A column's information is the share of the diagnosis's entropy that it takes away, out of fold. In HAM10000's own table age
 # gives 0.108, localization 0.102 and sex 0.004; dx_type gives 0.224, and the order of the rows 0.778: it is sorted by diagnosis.
@@ -20,15 +18,6 @@ _NUM_BINS = 10
 _MAX_CATEGORIES = 30
 _ANSWERS = ("diagnosis", "target", "dx", "benign_malignant")
 _MIN_ROWS = 50
-
-
-@dataclass(frozen=True)
-class Told:
-    """How well a column alone tells the answer: `information` (share of entropy, out of fold) and how many rows were used."""
-
-    column: str
-    information: float
-    num_rows: int
 
 
 def audit_columns(
@@ -45,7 +34,7 @@ def audit_columns(
     tables
         Raw tables, each with its path; rows are matched by the column that holds the image ids.
     """
-    answers = frame["diagnosis"].where(frame["diagnosis"] != "", frame["target"].map({0: "benign", 1: "malignant"})).fillna("")
+    answers = frame["answer"]
     groups = pd.factorize(frame["group_id"])[0]
     found, measured = [], []
     for path, table in tables:
@@ -74,11 +63,6 @@ def audit_columns(
             reason = f"it alone takes away {100 * item['information']:.0f}% of the uncertainty about the answer"
             found.append({"table": item["table"], "column": item["column"], "kind": "leaking", "reason": reason})
     return found, measured
-
-
-def raw_table(path: Path) -> pd.DataFrame:
-    """A table with all its columns, none refused."""
-    return read_table(path)
 
 
 def matched_rows(frame: pd.DataFrame, table: pd.DataFrame) -> tuple[NDArray[np.int64], str] | None:

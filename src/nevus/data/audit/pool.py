@@ -9,10 +9,11 @@ from nevus.errors import DataError
 
 
 def pool(manifests: Sequence[Manifest]) -> pd.DataFrame:
-    """The rows of all manifests with two more columns.
+    """The rows of all manifests with three more columns.
 
-    `name` is the image id where no other data set has it too, else `dataset:image_id`; `file` the image's path. An id that is
-    unknown (a lesion's, a patient's) stays ""; ids of groups, lesions and patients are those of their data set.
+    `name` is the image id where no other data set has it too, else `dataset:image_id`; `file` the image's path; `answer` the
+    diagnosis, "benign" or "malignant" where only that is known, "" where nothing is. An id that is unknown (a lesion's, a
+    patient's) stays ""; ids of groups, lesions and patients are those of their data set.
 
     Raises
     ------
@@ -26,6 +27,8 @@ def pool(manifests: Sequence[Manifest]) -> pd.DataFrame:
     if (twice := full[full.duplicated()]).size:
         raise DataError(f"{len(twice)} images are in two of the manifests, {twice.iloc[0]} first. Give each data set once.")
     frame["name"] = frame["image_id"].where(~frame["image_id"].duplicated(keep=False), full)
+    told = frame["target"].map({0: "benign", 1: "malignant"}).fillna("")
+    frame["answer"] = frame["diagnosis"].where(frame["diagnosis"] != "", told)
     return frame
 
 

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import re
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from nevus.data.download.listing import Remote
 from nevus.data.download.web import ForbiddenError, Session, StoppedError, TryAgainError, is_page, persevere, request
 from nevus.errors import DataError, NotAvailableError
-from nevus.files import write_json, writing
+from nevus.files import settle, write_json, writing
 
 _CHUNK = 1 << 18
 # A server that cuts a large file again and again is still making way as long as this many bytes come each time.
@@ -172,9 +171,7 @@ class _Transfer:
         return digests["sha256"].hexdigest()
 
     def finish(self) -> None:
-        with self.part.open("rb") as written:
-            os.fsync(written.fileno())
-        self.part.replace(self.place)
+        settle(self.part, self.place)
         self.state.unlink(missing_ok=True)
 
     def drop(self) -> None:

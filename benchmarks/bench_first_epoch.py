@@ -34,13 +34,13 @@ def main() -> None:
         paths, origin = write_jpegs(Path(folder) / "images", NUM_IMAGES, COPIES)
         recipe = Recipe(name="first").with_settings([f"training.batch_size={BATCH_SIZE}", f"data.size={SIZE}"])
 
+        packs = Path(folder) / "packs"
+
         def ours() -> None:
-            packs = Path(folder) / "packs"
             pack = pack_images(paths, pack_side(SIZE), packs)
             examples = examples_of(pack, recipe)
             for batch in training_batches(examples, np.arange(len(paths)), recipe, 1):
                 assert len(batch.images) == BATCH_SIZE
-            shutil.rmtree(packs)
 
         def peer(read: Callable[[Path], torch.Tensor]) -> None:
             for batch in loader(paths, read):
@@ -49,7 +49,7 @@ def main() -> None:
         contenders: dict[str, tuple[int, Callable[[], object]]] = {OURS: (len(paths), ours)}
         for name, read in PEERS.items():
             contenders[name] = (len(paths), partial(peer, read))
-        measured = rates(contenders, ROUNDS)
+        measured = rates(contenders, ROUNDS, partial(shutil.rmtree, packs, ignore_errors=True))
     show(f"first epoch of {len(paths)} images, {origin}", "images/s", measured)
     torchvision, albumentations, resized_first = PEERS
     for name, peer_name in (("torchvision", torchvision), ("albumentations", albumentations), ("resized_first", resized_first)):

@@ -14,11 +14,17 @@ ROUNDS = 5
 _held: list[bool] = []
 
 
-def rates(contenders: dict[str, tuple[int, Callable[[], object]]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Median rate of each, in units a second: name to (units a call, call). One round is not counted, then they take turns."""
+def rates(
+    contenders: dict[str, tuple[int, Callable[[], object]]], rounds: int = ROUNDS, clear: Callable[[], object] = lambda: None
+) -> dict[str, float]:
+    """Median rate of each, in units a second: name to (units a call, call). One round is not counted, then they take turns.
+
+    `clear` is called before each, untimed: it removes what the one before left.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for counted in range(-1, rounds):
         for name, (_, call) in contenders.items():
+            clear()
             started = time.perf_counter()
             call()
             if counted >= 0:

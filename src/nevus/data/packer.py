@@ -29,8 +29,6 @@ class Packer:
     def __init__(self, part: Path, short_side: int) -> None:
         self._file: BinaryIO = part.open("r+b", buffering=0)
         self._short_side = short_side
-        # The pixels of a chunk, written at once. Kept, since memory that is asked for anew costs a fault a page.
-        self._pixels = bytearray()
 
     def __call__(self, paths: Sequence[str]) -> list[Entry]:
         """Pack some images.
@@ -41,7 +39,6 @@ class Packer:
             The disk is full, or the file cannot be written.
         """
         entries: list[Entry] = []
-        size = 0
         for path in paths:
             try:
                 image = load_image(path, self._short_side)
@@ -49,26 +46,23 @@ class Packer:
                 entries.append((0, 0, 0, 0, str(error)))
                 continue
             content = image.reshape(-1).data
-            self._pixels[size : size + len(content)] = content
-            entries.append((size, *image.shape[:2], zlib.crc32(content), ""))
-            size += len(content)
-        start = self._reserve(size)
-        written = 0
-        while written < size:
-            written += os.pwrite(self._file.fileno(), memoryview(self._pixels)[written:size], start + written)
-        return [entry if entry[4] else (start + entry[0], *entry[1:]) for entry in entries]
+            checksum = zlib.crc32(content)
+            # At once, while the pixels are in the processor's cache.
+            entries.append((self._append(content), *image.shape[:2], checksum, ""))
+        return entries
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _reserve(self, size: int) -> int:
-        """Room at the end of the file, given to one packer at a time; a full disk shows here, before writing."""
+    def _append(self, content: memoryview) -> int:
+        """Write at the end of the file, one packer at a time; the place it was written to."""
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
             offset = self._file.seek(0, os.SEEK_END)
-            if size:
-                os.posix_fallocate(self._file.fileno(), offset, size)
+            written = 0
+            while written < len(content):
+                written += self._file.write(content[written:])
             return offset
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)

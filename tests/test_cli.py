@@ -280,6 +280,7 @@ def test_pack_says_where_it_is_and_what_was_left_out(
     assert "--unreadable" in err
 
 
+@pytest.mark.slow
 def test_prepare_joins_copies_and_audit_finds_them_in_two_folds(
     phantoms: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -108,6 +108,7 @@ def test_a_line_that_the_kill_cut_is_forgotten(images: list[Path], tmp_path: Pat
     assert holds(pack_images(images, 32, tmp_path / "packs"), images)
 
 
+@pytest.mark.slow
 def test_two_processes_pack_the_same_images_once(images: list[Path], tmp_path: Path) -> None:
     code = "calls = []\npack_images(paths, 32, folder, lambda *done: calls.append(done))\nprint(len(calls))"
     both = [run(code, images, tmp_path / "packs") for _ in range(2)]

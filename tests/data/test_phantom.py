@@ -88,6 +88,7 @@ def test_an_intact_set_of_the_same_plan_is_kept(tmp_path: Path) -> None:
     assert content(tmp_path) == made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", [{"size": (32, 40)}, {"num_lesions": 2}, {"shares": {"df": 1.0}}], ids=["size", "lesions", "shares"]
 )

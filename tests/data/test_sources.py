@@ -245,6 +245,7 @@ def test_ids_lose_suffix_folder_and_downsampled(tmp_path: Path) -> None:
     assert prepared(tmp_path, "ham10000", text).sha256 == expected.sha256
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", list(TABLES))
 def test_a_byte_order_mark_and_windows_newlines_change_nothing(tmp_path: Path, source: str) -> None:
     windows = b"\xef\xbb\xbf" + TABLES[source].replace("\n", "\r\n").encode()

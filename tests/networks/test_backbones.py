@@ -29,7 +29,10 @@ def spread(network: nn.Module) -> None:
             nn.init.normal_(module.bias, std=0.1)
 
 
-@pytest.mark.parametrize("name", sorted(BACKBONES))
+# The large ones are slow.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if "50" in name else []) for name in sorted(BACKBONES)]
+)
 def test_last_tap_is_timms_last_feature_map(name: str) -> None:
     ours = seeded(lambda: create_backbone(name))
     theirs = seeded(lambda: timm.create_model(name, **BACKBONES[name].options))
@@ -84,7 +87,7 @@ def test_preprocessing_is_the_weights_own(name: str, mean: tuple[float, ...], st
     ("name", "tap", "count"),
     [
         ("resnet10t", "last", 4),
-        ("resnet50", "last", 16),
+        pytest.param("resnet50", "last", 16, marks=pytest.mark.slow),
         ("mobilenetv2_100", "last", 17),
         ("tf_mobilenetv3_large_100", "last", 15),
         ("tf_mobilenetv3_large_100", "block5.2.dw", 14),

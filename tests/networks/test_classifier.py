@@ -20,6 +20,7 @@ def classifier(num_classes: int = 7, size: int | None = 64, **settings: Any) -> 
     return LesionClassifier(recipe(**settings), num_classes, num_metadata=5, size=size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(FUSIONS))
 @pytest.mark.parametrize("attention", ["none", "zoom_se", "soft"])
 def test_image_alone_is_all_metadata_missing(kind: str, attention: str) -> None:
@@ -94,6 +95,7 @@ def test_small_maps_are_refused_when_built() -> None:
     assert classifier(size=32).eval()(torch.randn(1, 3, 32, 32)).shape == (1, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(FUSIONS))
 def test_works_in_bfloat16_and_channels_last(kind: str) -> None:
     """As training runs it, the published convolution's odd kernel included."""

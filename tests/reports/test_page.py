@@ -104,6 +104,7 @@ def test_ids_are_unique_and_every_link_and_label_has_its_target(report: Callable
     assert wanted <= set(ids)
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_and_nothing_runs(report: Callable[..., Page]) -> None:
     page = report(*ALL)
     loaded = [str(value) for _, attributes in page.elements for name, value in attributes.items() if name in LOADING]
@@ -114,6 +115,7 @@ def test_nothing_is_loaded_and_nothing_runs(report: Callable[..., Page]) -> None
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
 
 
+@pytest.mark.slow
 def test_pictures_have_words_and_tables_have_captions_and_headings_descend_by_one(report: Callable[..., Page]) -> None:
     page = report(*ALL)
     assert all(attributes["alt"] for attributes in page.having("img"))
@@ -128,6 +130,7 @@ def test_pictures_have_words_and_tables_have_captions_and_headings_descend_by_on
     assert page.having("html")[0]["lang"] == "en"
 
 
+@pytest.mark.slow
 def test_every_figure_of_the_evaluation_is_on_the_page(runs: dict[str, Path], report: Callable[..., Page]) -> None:
     document, shown = _evaluation(runs["strict"]), set(report("strict").values())
     figures = [figure for part in (document["metrics"], *document["per_class"].values()) for figure in part.values()]
@@ -137,18 +140,21 @@ def test_every_figure_of_the_evaluation_is_on_the_page(runs: dict[str, Path], re
     assert expected <= shown
 
 
+@pytest.mark.slow
 def test_numbers_are_printed_to_three_decimals_of_the_value_behind_them(report: Callable[..., Page]) -> None:
     printed = re.findall(r'<data value="([^"]+)">([^<]+)</data>', report("strict").source)
     assert printed
     assert all(f"{float(value):.3f}" == shown for value, shown in printed)
 
 
+@pytest.mark.slow
 def test_the_confusion_matrix_is_the_evaluations(runs: dict[str, Path], report: Callable[..., Page]) -> None:
     matrix = _evaluation(runs["strict"])["confusion"]["matrix"]
     counts = re.findall(r'<td class="(?:right|wrong)"[^>]*>([\d,]+) ', report("strict").source)
     assert [int(count.replace(",", "")) for count in counts] == [count for row in matrix for count in row]
 
 
+@pytest.mark.slow
 def test_optimistic_is_said_of_the_papers_protocols_and_of_no_other(report: Callable[..., Page]) -> None:
     headings = re.findall(r"<h2 id=\"run-\d\">.*?</h2>", report(*ALL).source)
     said = {heading: 'class="badge">optimistic<' in heading for heading in headings}
@@ -158,10 +164,12 @@ def test_optimistic_is_said_of_the_papers_protocols_and_of_no_other(report: Call
     assert "optimistic" not in report("strict").text.lower()
 
 
+@pytest.mark.slow
 def test_the_notice_stands_once(report: Callable[..., Page]) -> None:
     assert report(*ALL).text.count("Not for diagnosis") == 1
 
 
+@pytest.mark.slow
 def test_strict_folds_share_no_group_and_image_level_folds_show_their_leak(report: Callable[..., Page]) -> None:
     assert "no group lies in two folds" in report("strict").text
     assert re.search(r"Checked now: \d+ groups of \d+ lie in two or more folds. \d+ of 300 test images", report(*ALL).text)
@@ -178,6 +186,7 @@ def test_the_leak_is_counted_by_hand() -> None:
     assert "cannot be checked" in leak(pd.DataFrame({"fold": [0, 1], "group_id": ["a", ""]}))
 
 
+@pytest.mark.slow
 def test_the_gap_of_one_recipe_under_two_protocols_is_a_sentence(runs: dict[str, Path], report: Callable[..., Page]) -> None:
     page = report(*ALL)
     ours, theirs = (_evaluation(runs[name])["metrics"]["macro_auc"]["value"] for name in ("strict", "paper"))
@@ -186,11 +195,13 @@ def test_the_gap_of_one_recipe_under_two_protocols_is_a_sentence(runs: dict[str,
     assert page.text.count("only the protocol differs") == 2
 
 
+@pytest.mark.slow
 def test_runs_of_one_experiment_stand_side_by_side_the_strict_one_first_whatever_their_order(runs: dict[str, Path]) -> None:
     read = [Run.read(runs[name], name) for name in ("paper", "two", "strict")]
     assert [run.anchor for run in adjacent(read)] == ["strict", "paper", "two"]
 
 
+@pytest.mark.slow
 def test_undefined_figures_are_dashes_with_their_reason(runs: dict[str, Path], report: Callable[..., Page]) -> None:
     page, reason = report(*ALL), _evaluation(runs["undecided"])["operating_point"]["reason"]
     dashes = [attributes for attributes in page.having("span") if attributes.get("class") == "undefined"]
@@ -202,6 +213,7 @@ def test_undefined_figures_are_dashes_with_their_reason(runs: dict[str, Path], r
     assert page.text.count("Of 100 images that show a malignant lesion") == 1
 
 
+@pytest.mark.slow
 def test_missing_images_and_manifest_are_said_and_do_not_stop_the_report(runs: dict[str, Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs["two"], run)
@@ -221,6 +233,7 @@ def test_missing_images_and_manifest_are_said_and_do_not_stop_the_report(runs: d
     assert "no folds.csv" in missing[1]
 
 
+@pytest.mark.slow
 def test_a_manifest_that_changed_since_the_run_is_not_used(runs: dict[str, Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs["strict"], run)
@@ -250,6 +263,7 @@ def test_what_data_say_is_text_and_never_markup(tmp_path: Path) -> None:
     assert len([attributes for attributes in page.having("img") if attack in str(attributes["alt"])]) > 0
 
 
+@pytest.mark.slow
 def test_the_surest_mistakes_are_shown_missed_melanoma_first(runs: dict[str, Path], report: Callable[..., Page]) -> None:
     frame = pd.read_csv(runs["strict"] / "predictions.csv").query("split == 'test'")
     probabilities = frame[[f"p_{name}" for name in SEVEN]]
@@ -261,18 +275,21 @@ def test_the_surest_mistakes_are_shown_missed_melanoma_first(runs: dict[str, Pat
     assert shown == [*missed["image_id"], *others["image_id"]]
 
 
+@pytest.mark.slow
 def test_a_binary_miss_lies_below_its_own_folds_threshold(runs: dict[str, Path], report: Callable[..., Page]) -> None:
     matrix, source = _evaluation(runs["two"])["confusion"]["matrix"], report("two").source
     assert f"Missed malignant lesion: {matrix[1][0]:,} of {sum(matrix[1])} images" in source
     assert f"Other wrong answers: {matrix[0][1]:,} of 120 images" in source
 
 
+@pytest.mark.slow
 def test_the_page_is_small_and_the_same_each_time(runs: dict[str, Path], report: Callable[..., Page], tmp_path: Path) -> None:
     assert len(report(*ALL).source.encode()) < 5_000_000
     again = write_report([runs["two"]], tmp_path / "again.html").read_text(encoding="utf-8")
     assert again == report("two").source
 
 
+@pytest.mark.slow
 def test_photographs_of_a_manifest_shared_by_two_runs_are_shown_once(runs: dict[str, Path], report: Callable[..., Page]) -> None:
     assert report(*ALL).text.count("Four photographs a class") == 2
     assert report(*ALL).text.count("are shown with the run above") == 3
@@ -309,6 +326,7 @@ def test_a_folder_that_is_no_run_and_no_run_at_all_are_refused(tmp_path: Path) -
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_resumed_log_counts_each_epoch_once_and_a_cut_line_ends_it(runs: dict[str, Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs["two"], run)

@@ -51,6 +51,7 @@ def test_the_document_is_json_and_holds_what_was_planted(planted: Manifest, docu
     assert (titles["ink"], titles["black_corners"]) == ("ink (weak)", "black corners")
 
 
+@pytest.mark.slow
 def test_strict_folds_of_linked_groups_do_not_cross(planted: Manifest) -> None:
     rows = planted.frame.astype(object).where(planted.frame.notna(), "").astype(str).assign(group_id="")
     links = [(planted.frame["image_id"][0], "copy")]
@@ -79,6 +80,7 @@ def test_a_raw_table_is_read_and_its_columns_are_audited(planted: Manifest, tmp_
     assert ("dx_type", "forbidden") in {(item["column"], item["kind"]) for item in found["columns"]}
 
 
+@pytest.mark.slow
 def test_a_clean_up_that_makes_the_test_easier_says_so(planted: Manifest, tmp_path: Path) -> None:
     frame = pool([planted])
     tested = np.arange(len(frame))

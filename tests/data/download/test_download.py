@@ -29,6 +29,7 @@ def prepare(done: Downloaded) -> Manifest:
     return Manifest.read(done.out / "manifest.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_next_command_makes_a_manifest_of_what_came(get: Get, name: str) -> None:
     done = get(name)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from nevus.cli import data, results, training
+from nevus.cli import data, papers, results, training
 from nevus.cli.audit import audit
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("cross-validate")(training.cross_validate)
 app.command()(results.evaluate)
 app.command()(results.report)
 app.command()(results.predict)
+app.command("check-paper")(papers.check_paper)
 app.command()(training.demo)
 app.add_typer(data.sources, name="data")
 

@@ -1,0 +1,82 @@
+"""Verbs about the two papers."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nevus.cli.arguments import AsJson, print_json
+from nevus.errors import DataError
+
+if TYPE_CHECKING:
+    from nevus.metrics.feasibility import Verdict
+
+_FIGURES = ("accuracy", "sensitivity", "specificity")
+
+
+def check_paper(
+    paper: Annotated[str | None, typer.Argument(help="zoome: check every row of its tables")] = None,
+    accuracy: Annotated[str | None, typer.Option(help="as it is printed: 84.59% or 0.8459")] = None,
+    sensitivity: Annotated[str | None, typer.Option(help="as it is printed")] = None,
+    specificity: Annotated[str | None, typer.Option(help="as it is printed")] = None,
+    prevalence: Annotated[str | None, typer.Option(help="the share of positive images, as it is printed")] = None,
+    n: Annotated[int | None, typer.Option("--n", help="the number of test images")] = None,
+    positives: Annotated[int | None, typer.Option(help="how many of them are positive")] = None,
+    folds: Annotated[int, typer.Option(min=1, help="above 1: the figures are means over so many stratified folds")] = 1,
+    rounding: Annotated[str, typer.Option(help="nearest, or down where digits were cut off")] = "nearest",
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a confusion matrix can exist with the accuracy, sensitivity and specificity that a paper reports.
+
+    The exit code is 1 where one cannot.
+    """
+    from nevus.metrics.feasibility import ROUNDINGS, Reported, check_binary
+
+    if rounding not in ROUNDINGS:
+        raise DataError(f"--rounding {rounding!r}: expected one of {', '.join(ROUNDINGS)}.")
+    given = dict(zip(_FIGURES, (accuracy, sensitivity, specificity), strict=True))
+    assumed: list[str] = []
+    if paper:
+        if any(given.values()) or prevalence or n or positives or folds > 1:
+            raise DataError(f"the figures of {paper} are its own. Give a paper's name, or figures.")
+        verdicts, assumed = _published_verdicts(paper, rounding)
+    else:
+        if missing := [f"--{name}" for name, text in given.items() if text is None]:
+            raise DataError(f"{', '.join(missing)}: not given. Give all three figures, or the name of a paper.")
+        figures = [Reported.read(text or "", f"--{name}", rounding) for name, text in given.items()]
+        share = Reported.read(prevalence, "--prevalence", rounding) if prevalence else None
+        one = check_binary(*figures, num_images=n, num_positive=positives, prevalence=share, num_folds=folds)
+        verdicts = {"": one}
+    if as_json:
+        print_json([{"row": name, **asdict(verdict)} for name, verdict in verdicts.items()])
+    else:
+        for line in assumed:
+            typer.echo(line)
+        for name, verdict in verdicts.items():
+            typer.echo(f"{name}{': ' if name else ''}{'possible' if verdict.possible else 'IMPOSSIBLE'}: {verdict.reason}.")
+    if not all(verdict.possible for verdict in verdicts.values()):
+        raise typer.Exit(1)
+
+
+def _published_verdicts(paper: str, rounding: str) -> "tuple[dict[str, Verdict], list[str]]":
+    """The verdict on each row, and what is taken for granted about each table."""
+    from nevus.metrics.feasibility import Reported, check_binary
+    from nevus.reproduce.published import published
+
+    tables = published(paper)
+    verdicts = {
+        f"{table.name}, {name}": check_binary(
+            *(Reported.read(row[figure][0], figure, rounding) for figure in _FIGURES),
+            num_images=table.num_images,
+            num_positive=table.num_positive,
+            num_folds=table.num_folds,
+        )
+        for table in tables
+        for name, row in table.rows.items()
+    }
+    assumed = [
+        f"{table.name}, {table.title}: {table.num_images:,} images, {table.num_positive:,} of them positive; taken as means over "
+        f"{table.num_folds} stratified folds"
+        for table in tables
+    ]
+    return verdicts, assumed

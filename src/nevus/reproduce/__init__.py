@@ -1,0 +1,1 @@
+"""The two papers' tables: what was published, and what is found here."""

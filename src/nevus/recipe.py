@@ -77,7 +77,7 @@ class AttentionRecipe(_Section):
 class FusionRecipe(_Section):
     """How metadata meets the image's features; `hidden` is the width of its first layer (its default is the kind's own)."""
 
-    kind: Literal["none", "multiply", "concat", "mlp"] = "none"
+    kind: Literal["none", "multiply", "concat", "mlp", "film", "metablock"] = "none"
     hidden: int | None = Field(None, ge=1)
 
 
@@ -116,12 +116,16 @@ class ScheduleRecipe(_Section):
 
 
 class LossRecipe(_Section):
-    """The loss on logits. `alpha_for` says which class focal loss gives `alpha` to (the paper leaves it open)."""
+    """The loss on logits. `alpha_for` says which class focal loss gives `alpha` to (the paper leaves it open).
+
+    `label_smoothing` is the share of each target that is spread over all classes; focal loss has none.
+    """
 
     kind: Literal["cross_entropy", "class_weighted", "logit_adjusted", "focal"] = "cross_entropy"
     alpha: Probability = 0.25
     gamma: float = Field(2.0, ge=0)
     alpha_for: Literal["positive", "negative"] = "positive"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class TrainingRecipe(_Section):

@@ -16,7 +16,7 @@ FIELDS, CHANNELS = 5, 12
 
 def fusion_of(kind: Any, hidden: int | None = 8) -> Fusion:
     torch.manual_seed(0)
-    fusion = create_fusion(FusionRecipe(kind=kind, hidden=hidden), CHANNELS, FIELDS)
+    fusion = create_fusion(FusionRecipe(kind=kind, hidden=None if kind == "metablock" else hidden), CHANNELS, FIELDS)
     for parameter in fusion.parameters():  # as after training
         nn.init.normal_(parameter)
     return fusion
@@ -42,11 +42,12 @@ def test_with_every_field_missing_the_image_speaks_alone(kind: str, training: bo
     features, metadata = inputs()
     fused = fusion(features, metadata, torch.tensor([False, False, True, False]))
     alone = [0, 1, 3]
-    assert torch.equal(fused[alone, :CHANNELS], features[alone])
+    expected = torch.sigmoid(torch.tanh(features)) if kind == "metablock" else features
+    assert torch.equal(fused[alone, :CHANNELS], expected[alone])
     assert torch.equal(fused[alone, CHANNELS:], torch.zeros(3, fusion.num_outputs - CHANNELS))
     if kind != "none":
         assert not torch.equal(fused[2], fused[0])
-        assert not torch.equal(fused[2, :CHANNELS], features[2]) or fused[2, CHANNELS:].abs().max() > 0
+        assert not torch.equal(fused[2, :CHANNELS], expected[2]) or fused[2, CHANNELS:].abs().max() > 0
 
 
 def test_no_gradient_from_an_image_without_metadata_reaches_the_embedding() -> None:
@@ -80,6 +81,41 @@ def test_a_fresh_multiplication_starts_near_the_image() -> None:
     fusion: Any = create_fusion(FusionRecipe(kind="multiply"), 512, FIELDS)
     factors = fusion.factors(torch.randn(64, FIELDS), torch.ones(64, dtype=torch.bool))
     assert 0 < (factors - 1).abs().mean() < 0.1
+
+
+def test_film_scales_and_shifts() -> None:
+    fusion = fusion_of("film")
+    x, m = inputs()
+    w1, b1, w2, b2 = arrays(fusion)
+    modulation = np.maximum(m.double().numpy() @ w1.T + b1, 0) @ w2.T + b2
+    expected = (1 + modulation[:, :CHANNELS]) * x.numpy() + modulation[:, CHANNELS:]
+    np.testing.assert_allclose(fusion(x, m, torch.ones(4, dtype=torch.bool)).detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_fresh_film_starts_near_the_image() -> None:
+    torch.manual_seed(0)
+    fusion = create_fusion(FusionRecipe(kind="film"), 512, FIELDS)
+    x = torch.rand(64, 512)
+    assert 0 < (fusion(x, torch.randn(64, FIELDS), torch.ones(64, dtype=torch.bool)) - x).abs().mean() < 0.1
+
+
+def test_metablock_is_its_papers() -> None:
+    fusion = fusion_of("metablock")
+    x, m = inputs()
+    for _ in range(30):
+        fusion(x, m, torch.ones(4, dtype=torch.bool))  # moves the running statistics
+    fusion.eval()
+    statistics = [buffer.double().numpy() for name, buffer in fusion.named_buffers() if "running" in name]
+    f, g = (
+        ((m.double().numpy() @ w.T + b) - mean) / np.sqrt(variance + 1e-5) * scale + shift
+        for (w, b, scale, shift), (mean, variance) in zip(
+            (arrays(fusion)[:4], arrays(fusion)[4:]), (statistics[:2], statistics[2:]), strict=True
+        )
+    )
+    expected = 1 / (1 + np.exp(-(np.tanh(f * x.numpy()) + g)))
+    np.testing.assert_allclose(fusion(x, m, torch.ones(4, dtype=torch.bool)).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(RecipeError, match="has no hidden layer"):
+        create_fusion(FusionRecipe(kind="metablock", hidden=8), CHANNELS, FIELDS)
 
 
 def test_concat_is_one_dense_layer() -> None:
@@ -118,7 +154,7 @@ def test_widths_are_the_kinds_own_unless_given(kind: str, width: int) -> None:
 
 
 def test_a_fusion_without_metadata_is_refused() -> None:
-    for kind in ("multiply", "concat", "mlp"):
+    for kind in ("multiply", "concat", "mlp", "film", "metablock"):
         with pytest.raises(RecipeError, match=rf'model.fusion.kind = "{kind}", but data.metadata names no field'):
             create_fusion(FusionRecipe(kind=kind), CHANNELS, 0)  # type: ignore[arg-type]
     assert create_fusion(FusionRecipe(), CHANNELS, 0).num_outputs == CHANNELS

@@ -26,7 +26,8 @@ def by_hand(recipe: LossRecipe, logits: NDArray[np.float64], targets: NDArray[np
     for row, target in zip(logits, targets, strict=True):
         if recipe.kind == "logit_adjusted":
             row = row + np.log(counts / counts.sum())
-        p = softmax(row[None])[0, target]
+        probabilities = softmax(row[None])[0]
+        p = probabilities[target]
         weight = 1.0
         if recipe.kind == "class_weighted":
             weight = counts.sum() / (len(counts) * counts[target])
@@ -34,7 +35,9 @@ def by_hand(recipe: LossRecipe, logits: NDArray[np.float64], targets: NDArray[np
             weight = (1 - p) ** recipe.gamma
             if len(counts) == 2:
                 weight *= recipe.alpha if (target == 1) == (recipe.alpha_for == "positive") else 1 - recipe.alpha
-        total -= weight * np.log(p)
+        smoothed = np.full(len(counts), recipe.label_smoothing / len(counts))
+        smoothed[target] += 1 - recipe.label_smoothing
+        total -= weight * (smoothed @ np.log(probabilities))
     return total / len(targets)
 
 
@@ -46,6 +49,9 @@ RECIPES = [
     LossRecipe(kind="focal", alpha_for="negative"),
     LossRecipe(kind="focal", alpha=0.6, gamma=0.5),
     LossRecipe(kind="focal", gamma=0),
+    LossRecipe(kind="cross_entropy", label_smoothing=0.1),
+    LossRecipe(kind="class_weighted", label_smoothing=0.1),
+    LossRecipe(kind="logit_adjusted", label_smoothing=0.3),
 ]
 
 
@@ -105,3 +111,8 @@ def test_empty_classes_are_named(kind: str) -> None:
 def test_empty_classes_matter_only_where_counts_do(kind: str) -> None:
     loss = create_loss(LossRecipe(kind=kind), np.array([3, 0, 5]))  # type: ignore[arg-type]
     assert torch.isfinite(loss(torch.zeros(2, 3), torch.tensor([0, 2])))
+
+
+def test_focal_loss_has_no_label_smoothing() -> None:
+    with pytest.raises(RecipeError, match="focal loss has none"):
+        create_loss(LossRecipe(kind="focal", label_smoothing=0.1), HAM10000)

@@ -1,4 +1,7 @@
-"""How metadata meets the image's features. With every field missing, each fusion leaves the image alone to speak."""
+"""How metadata meets the image's features. With every field missing, each fusion leaves the image alone to speak.
+
+That is: what comes out depends on the features alone, and is the features themselves in every fusion but MetaBlock.
+"""
 
 from collections.abc import Callable
 
@@ -46,6 +49,50 @@ class MetadataEmbedding(nn.Module):
         return features * self.factors(metadata, present)
 
 
+class FiLM(nn.Module):
+    """Feature-wise linear modulation: γ · x + β with (γ − 1, β) = W₂ relu(W₁ m) (Perez et al. 2018, equation 2).
+
+    The last layer starts small, so that a fresh network begins as the image's alone; γ is 1 and β is 0 where no field is present.
+    """
+
+    def __init__(self, num_features: int, num_metadata: int, hidden: int | None) -> None:
+        super().__init__()
+        self.num_outputs = num_features
+        self.first = nn.Linear(num_metadata, hidden or 64)
+        self.second = nn.Linear(hidden or 64, 2 * num_features)
+        nn.init.normal_(self.second.weight, std=1e-2)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, features: torch.Tensor, metadata: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """(N, C) to (N, C)."""
+        modulation = self.second(torch.relu(self.first(metadata)))
+        scale, shift = torch.where(present[:, None], modulation, torch.zeros_like(modulation)).chunk(2, dim=1)
+        return (1 + scale) * features + shift
+
+
+class MetaBlock(nn.Module):
+    """σ(tanh(f · x) + g), f and g each one dense layer of the metadata with batch norm (Pacheco and Krohling 2021, section III).
+
+    On the pooled features, as in the authors' own classifiers. Where no field is present f is 1 and g is 0: the paper has no such
+    case. It has no hidden layer.
+    """
+
+    def __init__(self, num_features: int, num_metadata: int, hidden: int | None) -> None:
+        super().__init__()
+        if hidden is not None:
+            raise RecipeError('model.fusion.hidden: the kind "metablock" has no hidden layer. Leave it out.')
+        self.num_outputs = num_features
+        self.factors = nn.Sequential(nn.Linear(num_metadata, num_features), nn.BatchNorm1d(num_features))
+        self.shifts = nn.Sequential(nn.Linear(num_metadata, num_features), nn.BatchNorm1d(num_features))
+
+    def forward(self, features: torch.Tensor, metadata: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """(N, C) to (N, C), each between 0 and 1."""
+        f, g = self.factors(metadata), self.shifts(metadata)
+        f = torch.where(present[:, None], f, torch.ones_like(f))
+        g = torch.where(present[:, None], g, torch.zeros_like(g))
+        return torch.sigmoid(torch.tanh(f * features) + g)
+
+
 class Concatenation(nn.Module):
     """A branch of the metadata beside the features; exactly 0 where no field is present."""
 
@@ -75,12 +122,14 @@ def _mlp(num_features: int, num_metadata: int, hidden: int | None) -> Concatenat
     return Concatenation(num_features, nn.Sequential(*layers), width)
 
 
-Fusion = NoFusion | MetadataEmbedding | Concatenation
+Fusion = NoFusion | MetadataEmbedding | FiLM | MetaBlock | Concatenation
 FUSIONS: dict[str, Callable[[int, int, int | None], Fusion]] = {
     "none": NoFusion,
     "multiply": MetadataEmbedding,
     "concat": _concat,
     "mlp": _mlp,
+    "film": FiLM,
+    "metablock": MetaBlock,
 }
 
 

@@ -1,6 +1,7 @@
 """Losses on logits (N, C), float32, with targets int64 (N,)."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ def create_loss(recipe: LossRecipe, class_counts: NDArray[np.int64]) -> Loss:
     Raises
     ------
     RecipeError
-        A class has no training image and the loss divides by its count.
+        A class has no training image and the loss divides by its count, or the loss has no place for label smoothing.
 
     Examples
     --------
@@ -40,15 +41,17 @@ def class_weights(class_counts: NDArray[np.int64]) -> torch.Tensor:
 
 
 def _cross_entropy(recipe: LossRecipe, class_counts: NDArray[np.int64]) -> Loss:
-    return cross_entropy
+    """−Σ_c q_c log p_c with q = (1 − ε) of the target + ε / C of every class (Szegedy et al. 2016, section 7)."""
+    return partial(cross_entropy, label_smoothing=recipe.label_smoothing)
 
 
 def _class_weighted(recipe: LossRecipe, class_counts: NDArray[np.int64]) -> Loss:
     """−1/N Σ W_y log p_y: divided by the number of images, as the paper writes it, not by the sum of their weights."""
     weights = class_weights(class_counts)
+    entropy = partial(cross_entropy, reduction="none", label_smoothing=recipe.label_smoothing)
 
     def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return (weights.to(logits)[targets] * cross_entropy(logits, targets, reduction="none")).mean()
+        return (weights.to(logits)[targets] * entropy(logits, targets)).mean()
 
     return loss
 
@@ -59,7 +62,7 @@ def _logit_adjusted(recipe: LossRecipe, class_counts: NDArray[np.int64]) -> Loss
     log_prior = torch.from_numpy(np.log(class_counts / class_counts.sum()))
 
     def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return cross_entropy(logits + log_prior.to(logits), targets)
+        return cross_entropy(logits + log_prior.to(logits), targets, label_smoothing=recipe.label_smoothing)
 
     return loss
 
@@ -71,6 +74,10 @@ def _focal(recipe: LossRecipe, class_counts: NDArray[np.int64]) -> Loss:
     for, and the other gets 1 − α. Lin et al. give α to the positives, which with α = 0.25 weighs melanoma down. With more
     classes p is the softmax and there is no α.
     """
+    if recipe.label_smoothing:
+        raise RecipeError(
+            "training.loss.label_smoothing: focal loss has none. Leave it out, or choose another training.loss.kind."
+        )
     positive = recipe.alpha if recipe.alpha_for == "positive" else 1 - recipe.alpha
     alphas = torch.tensor([1 - positive, positive] if len(class_counts) == 2 else [1.0] * len(class_counts), dtype=torch.float64)
 

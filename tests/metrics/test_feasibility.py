@@ -80,6 +80,7 @@ def test_means_over_real_folds_are_never_called_impossible(case: tuple[int, int,
     num_images, num_positive, num_folds, means = case
     reported = [Reported.read(f"{float(mean):.6f}") for mean in means]
     assert check_binary(*reported, num_images=num_images, num_positive=num_positive, num_folds=num_folds).possible
+    assert check_binary(*reported, num_images=num_images, num_folds=num_folds).possible
 
 
 def test_the_accuracy_fixes_the_prevalence() -> None:
@@ -120,6 +121,7 @@ def test_what_is_no_share_is_refused_by_name(text: str) -> None:
     ("settings_", "message"),
     [
         ({"num_positive": 5}, "Give both"),
+        ({"num_folds": 10}, "need the number of images"),
         ({"num_images": 1}, "positive and a negative"),
         ({"num_images": 10, "num_positive": 10}, "needs both kinds"),
         ({"num_images": 30, "num_positive": 5, "num_folds": 10}, "needs both kinds"),

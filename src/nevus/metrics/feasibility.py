@@ -101,6 +101,8 @@ def check_binary(
     >>> check_binary(*figures).possible
     False
     """
+    if num_folds > 1 and num_images is None:
+        raise DataError("means over folds need the number of images: it says how much the folds may differ.")
     low, high = _known_prevalence(num_images, num_positive, prevalence, num_folds)
     slack = _slack(num_images, low, high, num_folds)
     anywhere = _agreeing(accuracy, sensitivity, specificity, Fraction(0), Fraction(1), slack)
@@ -143,11 +145,11 @@ def _slack(num_images: int | None, low: Fraction, high: Fraction, num_folds: int
     if num_folds == 1 or num_images is None:
         return Fraction(0)
 
-    def spread(positives: Fraction) -> Fraction:
-        smallest, largest = num_images // num_folds, -(-num_images // num_folds)
-        return Fraction(ceil(positives / num_folds), smallest) - Fraction(floor(positives / num_folds), largest)
-
-    return max(spread(low * num_images), spread(high * num_images)) / 2
+    smallest, largest = num_images // num_folds, -(-num_images // num_folds)
+    fewest = floor(high * num_images / num_folds)
+    # Where the number of positives is not known, some folds may have one more than others.
+    most = ceil(high * num_images / num_folds) if low == high else fewest + 1
+    return (Fraction(most, smallest) - Fraction(fewest, largest)) / 2
 
 
 def _agreeing(

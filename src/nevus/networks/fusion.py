@@ -73,8 +73,8 @@ class FiLM(nn.Module):
 class MetaBlock(nn.Module):
     """σ(tanh(f · x) + g), f and g each one dense layer of the metadata with batch norm (Pacheco and Krohling 2021, section III).
 
-    On the pooled features, as in the authors' own classifiers. Where no field is present f is 1 and g is 0: the paper has no such
-    case. It has no hidden layer.
+    On the pooled features, a factor and a shift each. Where no field is present f is 1 and g is 0: the paper has no such case.
+    It has no hidden layer.
     """
 
     def __init__(self, num_features: int, num_metadata: int, hidden: int | None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from command_line import nevus
 from nevus import __main__ as edge
 from nevus.bundle import Bundle
 from nevus.data.manifest import Manifest
@@ -30,19 +31,6 @@ def bundle(phantoms: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Bund
         "training.precision=float32",
     ]
     return fit(Recipe(name="tiny").with_settings(settings), phantoms, tmp_path_factory.mktemp("fit"))
-
-
-def nevus(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Run the command line in this process: its exit code, standard output and standard error."""
-    monkeypatch.setattr(sys, "argv", ["nevus", *map(str, words)])
-    capsys.readouterr()
-    try:
-        code = edge.main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    assert "Traceback" not in out + err
-    return code, out, err
 
 
 def test_help_is_quick_and_needs_neither_torch_nor_pandas() -> None:

@@ -31,6 +31,14 @@ def arrays(fusion: Any) -> list[Any]:
     return [parameter.detach().double().numpy() for parameter in fusion.parameters()]
 
 
+def moved_statistics(fusion: Fusion, x: torch.Tensor, m: torch.Tensor) -> list[Any]:
+    """Batch norm's means and variances after some batches, in order; the fusion is left in evaluation mode."""
+    for _ in range(30):
+        fusion(x, m, torch.ones(len(x), dtype=torch.bool))
+    fusion.eval()
+    return [buffer.double().numpy() for name, buffer in fusion.named_buffers() if "running" in name]
+
+
 def test_a_recipe_names_the_fusions_there_are() -> None:
     assert set(FUSIONS) == set(get_args(FusionRecipe.model_fields["kind"].annotation))
 
@@ -102,10 +110,7 @@ def test_a_fresh_film_starts_near_the_image() -> None:
 def test_metablock_is_its_papers() -> None:
     fusion = fusion_of("metablock")
     x, m = inputs()
-    for _ in range(30):
-        fusion(x, m, torch.ones(4, dtype=torch.bool))  # moves the running statistics
-    fusion.eval()
-    statistics = [buffer.double().numpy() for name, buffer in fusion.named_buffers() if "running" in name]
+    statistics = moved_statistics(fusion, x, m)
     f, g = (
         ((m.double().numpy() @ w.T + b) - mean) / np.sqrt(variance + 1e-5) * scale + shift
         for (w, b, scale, shift), (mean, variance) in zip(
@@ -129,10 +134,7 @@ def test_concat_is_one_dense_layer() -> None:
 def test_mlp_is_two_dense_layers_with_batch_norm() -> None:
     fusion = fusion_of("mlp")
     x, m = inputs()
-    for _ in range(30):
-        fusion(x, m, torch.ones(4, dtype=torch.bool))  # moves the running statistics
-    fusion.eval()
-    statistics = [buffer.double().numpy() for name, buffer in fusion.named_buffers() if "running" in name]
+    statistics = moved_statistics(fusion, x, m)
     h, parameters = m.double().numpy(), arrays(fusion)
     for layer in range(2):
         w, b, scale, shift = parameters[4 * layer : 4 * layer + 4]

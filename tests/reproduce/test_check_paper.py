@@ -1,12 +1,11 @@
 """`nevus check-paper`: ZooME's own tables, and figures from the command line."""
 
 import json
-import sys
 from collections.abc import Callable
 
 import pytest
 
-import nevus.__main__ as edge
+from command_line import nevus
 
 Check = Callable[..., tuple[int, str, str]]
 
@@ -24,12 +23,7 @@ OUTSIDE = [
 @pytest.fixture
 def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Check:
     def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["nevus", "check-paper", *words])
-        try:
-            code = edge.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capsys.readouterr()
+        return nevus(monkeypatch, capsys, "check-paper", *words)
 
     return run
 

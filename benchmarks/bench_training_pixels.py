@@ -36,6 +36,7 @@ def main() -> None:
         recipe = Recipe(name="pixels").with_settings([f"training.batch_size={BATCH_SIZE}", f"data.size={SIZE}"])
         examples = examples_of(pack, recipe)
         rows = np.arange(NUM_IMAGES)
+        images = [pack.image(row) for row in rows]
         warps = plan(recipe.data.augment, draw(0, 1, NUM_IMAGES), pack.shapes, SIZE).warps
         outs = [np.empty((SIZE, SIZE, 3), np.uint8) for _ in range(WORKERS)]
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -43,7 +44,8 @@ def main() -> None:
         def bare(worker: int) -> None:
             out = outs[worker]
             for row in range(worker, NUM_IMAGES, WORKERS):
-                image = pack.image(row)
+                # In order into the processor's cache first, as reading from the pack does: a rotated walk through memory is slow.
+                image = images[row].copy()
                 cv2.warpAffine(image, warps[row], (SIZE, SIZE), dst=out, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
 
         def limit() -> None:
@@ -51,9 +53,8 @@ def main() -> None:
                 list(pool.map(bare, range(WORKERS)))
 
         def ours() -> None:
-            for epoch in range(ROUNDS_A_CALL):
-                for batch in training_batches(examples, rows, recipe, epoch):
-                    assert len(batch.images) == BATCH_SIZE
+            for batch in training_batches(examples, np.tile(rows, ROUNDS_A_CALL), recipe, epoch=0):
+                assert len(batch.images) == BATCH_SIZE
 
         many = ROUNDS_A_CALL * NUM_IMAGES
         contenders = {OURS: (many, ours), LIMIT: (many, limit)}

@@ -61,6 +61,21 @@ def test_a_damaged_pack_is_made_anew(images: list[Path], tmp_path: Path, damage:
     assert (pack.image(4) == shrink(read_image(images[4]), 32)).all()
 
 
+def test_a_pack_cut_short_while_it_is_in_use_is_an_error_that_names_it(images: list[Path], tmp_path: Path) -> None:
+    pack = pack_images(images, 32, tmp_path / "packs")
+    os.truncate(pack.path, 100)
+    with pytest.raises(DataError, match=rf"{pack.path}: the pack was cut short while it was in use\. Run it again"):
+        pack.image(4)
+
+
+def test_a_pack_gives_its_file_back(images: list[Path], tmp_path: Path) -> None:
+    pack_images(images, 32, tmp_path / "packs")
+    before = len(list(Path("/dev/fd").iterdir()))
+    for _ in range(5):
+        pack_images(images, 32, tmp_path / "packs").image(0)
+    assert len(list(Path("/dev/fd").iterdir())) == before
+
+
 def test_all_bad_images_are_named_and_the_pack_is_complete_without_them(images: list[Path], tmp_path: Path) -> None:
     images[1].write_bytes(b"")
     images[3].write_bytes(images[2].read_bytes()[:300])

@@ -1,4 +1,4 @@
-"""A pack holds every image once, decoded and shrunk, as uint8 in one memory-mapped file: training never decodes again.
+"""A pack holds every image once, decoded and shrunk, as uint8 in one file: training never decodes again.
 
 A pack's name is the hash of its images' paths, sizes and times, its side and the version of this layout, so a pack of other
 images is another file, and every recipe, fold and process that asks for the same images gets the same one. It takes its name
@@ -10,6 +10,8 @@ import fcntl
 import hashlib
 import json
 import os
+import sys
+import weakref
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,9 +37,37 @@ _TAIL = 8 + len(MAGIC)
 Progress = Callable[[int, int], None]
 
 
+class PackFile:
+    """A pack's file, open for reads at random places, by many threads at once.
+
+    Read, not mapped: a page fault in a map reads as much as the disk's read-ahead, megabytes for an image of 260 kB, which pushes
+    out of a small memory what other steps need; and a map of a file that was cut short or cannot be read kills the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._descriptor)
+        if sys.platform == "linux":
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+
+    def read(self, start: int, height: int, width: int) -> Pixels:
+        """The uint8 (height, width, 3) at byte `start`."""
+        pixels = np.empty((height, width, 3), np.uint8)
+        unread = pixels.reshape(-1).data
+        try:
+            while unread and (count := os.preadv(self._descriptor, [unread], start)):
+                unread, start = unread[count:], start + count
+        except OSError as error:
+            raise DataError(f"{self._path}: {error.strerror}. Remove the pack and run it again: it is made anew.") from error
+        if unread:
+            raise DataError(f"{self._path}: the pack was cut short while it was in use. Run it again: it is made anew.")
+        return pixels
+
+
 @dataclass(frozen=True)
 class Pack:
-    """Decoded images: `image(k)` is the k-th, uint8 (height, width, 3), a view of the file.
+    """Decoded images: `image(k)` is the k-th, uint8 (height, width, 3), read from the file.
 
     `problems` says, by place, which images could not be read and why; they have no pixels here.
     """
@@ -46,23 +76,22 @@ class Pack:
     shapes: NDArray[np.int64]
     offsets: NDArray[np.int64]
     checksums: NDArray[np.uint32]
-    pixels: NDArray[np.uint8]
+    file: PackFile
     problems: Problems = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.shapes)
 
     def image(self, index: int) -> Pixels:
-        """The image at `index` as uint8 RGB (height, width, 3), without a copy."""
+        """The image at `index` as uint8 RGB (height, width, 3)."""
         height, width = self.shapes[index]
-        start = self.offsets[index]
-        return self.pixels[start : start + height * width * 3].reshape(height, width, 3)
+        return self.file.read(int(self.offsets[index]), int(height), int(width))
 
     def rows(self, indices: NDArray[np.int64]) -> "Pack":
         """The images at `indices` as a pack of their own, in that order, on the same file."""
         places = {int(row): place for place, row in enumerate(indices)}
         problems = {places[row]: reason for row, reason in self.problems.items() if row in places}
-        return Pack(self.path, self.shapes[indices], self.offsets[indices], self.checksums[indices], self.pixels, problems)
+        return Pack(self.path, self.shapes[indices], self.offsets[indices], self.checksums[indices], self.file, problems)
 
     def twins(self) -> list[tuple[int, int]]:
         """Pairs of images that are the same pixel for pixel, each with the first of its kind."""
@@ -218,8 +247,7 @@ def _open(path: Path, num_images: int, say: Callable[[str], None], *, compare: b
     if read is not None and (not compare or _whole(path, read[0])):
         rows, problems = read
         shapes = np.stack([rows["height"], rows["width"]], axis=1).astype(np.int64)
-        pixels = np.memmap(path, np.uint8, mode="r")
-        return Pack(path, shapes, rows["offset"].astype(np.int64), rows["checksum"].copy(), pixels, problems)
+        return Pack(path, shapes, rows["offset"].astype(np.int64), rows["checksum"].copy(), PackFile(path), problems)
     say(f"{path}: the pack is damaged and is made anew")
     return None
 
@@ -251,7 +279,7 @@ def _read_index(path: Path, num_images: int) -> tuple[Rows, Problems] | None:
 
 
 def _whole(path: Path, rows: Rows) -> bool:
-    """Whether every image has its checksum. Read, not mapped: a pack larger than memory must not fill it here."""
+    """Whether every image has its checksum."""
     order = np.argsort(rows["offset"], kind="stable")
     sizes = _sizes(rows)
 

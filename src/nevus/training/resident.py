@@ -26,8 +26,7 @@ class ResidentPack:
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         self._pixels = torch.empty((int(sizes.sum()), 3), dtype=torch.uint8, device=device)
         for index, (start, size) in enumerate(zip(starts, sizes, strict=True)):
-            # A copy, since the pack is a read-only map of its file.
-            self._pixels[start : start + size] = torch.from_numpy(pack.image(index).reshape(-1, 3).copy()).to(device)
+            self._pixels[start : start + size] = torch.from_numpy(pack.image(index).reshape(-1, 3)).to(device)
         self._starts = torch.from_numpy(starts).to(device)
         self._shapes = torch.from_numpy(pack.shapes).to(device)
         self._device = device

@@ -14,6 +14,7 @@ import torch
 
 from nevus.data.augment import apply, draw, plan
 from nevus.data.images import load_image, pack_side, shrink
+from nevus.data.pack import pack_images
 from nevus.networks.classifier import LesionClassifier
 from nevus.networks.losses import create_loss
 from nevus.recipe import AugmentRecipe, LossRecipe, ModelRecipe
@@ -60,6 +61,7 @@ def main() -> None:
         shapes = np.array([image.shape[:2] for image in small])[rows]
         batch = np.empty((BATCH_SIZE, SIZE, SIZE, 3), np.uint8)
         steps = plan(recipe, draw(0, 1, BATCH_SIZE), shapes, SIZE)
+        pack = pack_images(paths, pack_side(SIZE), Path(folder) / "packs")
         mean = std = torch.full((1, 3, 1, 1), 0.5)
         network = LesionClassifier(ModelRecipe(backbone="mobilenetv3_large_100"), 7, 0, SIZE)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -67,7 +69,13 @@ def main() -> None:
         epoch = microseconds(
             {
                 "draw and compose the matrices": lambda: plan(recipe, draw(0, 1, BATCH_SIZE), shapes, SIZE),
-                "the warp (OpenCV)": lambda: [apply(steps, row, small[row], recipe, batch[row]) for row in rows],
+                "read from the pack": lambda: [pack.image(row) for row in rows],
+                "the same, and the warp (OpenCV)": lambda: [
+                    apply(steps, row, pack.image(row), recipe, batch[row]) for row in rows
+                ],
+                "the warp of an image that lies in memory": lambda: [
+                    apply(steps, row, small[row], recipe, batch[row]) for row in rows
+                ],
                 "normalise": lambda: normalise(torch.from_numpy(batch), mean, std),
                 "MobileNetV3-Large, forward and backward": lambda: loss(
                     network(normalise(torch.from_numpy(batch), mean, std)), targets

@@ -74,4 +74,5 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
     yield mount
     if disk.is_mount():
-        subprocess.run(["umount", disk], check=True)
+        # Lazily: where a test fails, its frames keep files of the disk open.
+        subprocess.run(["umount", "--lazy", disk], check=True)

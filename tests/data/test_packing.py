@@ -104,7 +104,7 @@ def test_pixels_that_a_power_cut_lost_are_packed_again(images: list[Path], tmp_p
 def test_a_line_that_the_kill_cut_is_forgotten(images: list[Path], tmp_path: Path) -> None:
     run("pack_images(paths, 32, folder, lambda done, of: os.kill(os.getpid(), 9))", images, tmp_path / "packs").communicate()
     journal = next((tmp_path / "packs").glob("*.journal"))
-    journal.write_text(journal.read_text()[:-40])
+    journal.write_text(journal.read_text().rstrip("\0")[:-40])
     assert holds(pack_images(images, 32, tmp_path / "packs"), images)
 
 
@@ -161,8 +161,8 @@ def test_a_full_disk_is_said_and_gone_on_from(
     images: list[Path], small_disk: SmallDisk, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crew, "MANY", many)
-    disk = small_disk(400)  # half of the images fit
-    with pytest.raises(NevusError, match=r"(?s)the disk is full.*\d+ of 100 images are packed and kept"):
+    disk = small_disk(400)  # 80 of the images fit: two chunks of 32, however two workers share them
+    with pytest.raises(NevusError, match=r"(?s)the disk is full.*(32|64|68) of 100 images are packed and kept"):
         pack_images(images, 32, disk)
     assert not list(disk.glob("*.bin"))
     subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)
@@ -170,7 +170,7 @@ def test_a_full_disk_is_said_and_gone_on_from(
     pack = pack_images(images, 32, disk, lambda done, of: calls.append((done, of)))
     assert calls[0][0] > 32, "what was packed before the disk was full is kept"
     assert holds(pack, images)
-    del pack  # the file system can be unmounted once nothing is mapped
+    del pack  # the file system can be unmounted once no file on it is open
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ their checksums, and what could not be read. After a kill, Ctrl-C or a full disk
 """
 
 import json
+import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from nevus.files import writing
 
 # Images a chunk: few enough to lose little and to spread over the workers, enough that messages cost nothing.
 _CHUNK = 32
+# About what the journal says of one image, bytes.
+_NOTE_BYTES = 64
 # A row an image: where its pixels are in the file, and their CRC-32.
 ROW = np.dtype([("offset", "<u8"), ("height", "<u4"), ("width", "<u4"), ("checksum", "<u4")])
 
@@ -67,9 +70,11 @@ def build(
             _resume(state, part, journal)
             left = np.flatnonzero(~state.done)
             chunks = [left[start : start + _CHUNK].tolist() for start in range(0, len(left), _CHUNK)]
-            with journal.open("a", encoding="utf-8") as log:
+            with journal.open("r+b") as log:
+                # Its room is taken before the pixels can take it: on a disk that has just filled up, what is done is still noted.
+                os.posix_fallocate(log.fileno(), log.seek(0, os.SEEK_END), _NOTE_BYTES * (1 + len(left)))
                 for chunk, entries in work(chunks, paths, short_side, part, lock):
-                    log.write(json.dumps([chunk, entries]) + "\n")
+                    log.write(json.dumps([chunk, entries]).encode() + b"\n")
                     log.flush()
                     state.add(chunk, entries)
                     if progress:
@@ -107,7 +112,7 @@ def _records(journal: Path) -> Iterator[tuple[str, Chunk, list[Entry]]]:
         try:
             record: Any = json.loads(line)
         except ValueError:
-            return  # the kill cut this line
+            return  # the kill cut this line, or the rest is room that was taken and not used
         yield line, record[0], [tuple(entry) for entry in record[1]]
 
 

@@ -43,20 +43,58 @@ def test_every_parameter_learns(attention: str) -> None:
     assert [name for name, parameter in network.named_parameters() if parameter.grad is None] == []
 
 
-def test_2022_papers_network_has_its_number_of_parameters() -> None:
-    """2,666,922 in Keras, less the 3 that normalise age; running statistics counted, and no γ in the published code."""
-    model = ModelRecipe.model_validate(
-        {
-            "backbone": "tf_mobilenetv3_large_100",
-            "tap": "block5.2.expand",
-            "attention": {"kind": "soft", "mode": "code"},
-            "fusion": {"kind": "concat", "hidden": 4096},
-            "pooling": "flatten",
-        }
-    )
-    network = LesionClassifier(model, num_classes=7, num_metadata=21, size=224)
-    statistics = sum(buffer.numel() for name, buffer in network.named_buffers() if "running" in name)
-    assert network.num_parameters + statistics == 2_666_922 - 3
+# The notebooks behind the 2022 paper: backbone, tap, side of the input, what Keras counts with metadata (without the 3 numbers
+# that normalise age), and what of that only Keras has: ResNets' convolutions have biases, Inception-ResNet's norms no scale.
+NOTEBOOKS = [
+    ("tf_mobilenetv3_large_100", "block5.2.expand", 224, 2_666_922 - 3, 0),
+    ("tf_mobilenetv3_large_100", "block5.2.dw", 224, 2_694_762 - 3, 0),
+    ("mobilenetv3_small_100", "published", 224, 990_010 - 3, 0),
+    ("mobilenetv2_100", "published", 224, 1_354_714 - 3, 0),
+    ("nasnetamobile", "published", 224, 3_956_094 - 3, 0),
+    ("densenet201", "published", 224, 17_596_250 - 3, 0),
+    ("resnet50", "published", 224, 24_460_186 - 3, 26_560),
+    ("inception_resnet_v2", "published", 299, 47_654_074 - 3, -27_200),
+    ("resnet152", "published", 224, 50_299_802 - 3, 69_568),
+    ("nasnetalarge", "published", 331, 78_573_004 - 3, 0),
+]
+
+
+def published(backbone: str, tap: str, size: int, num_metadata: int = 21) -> LesionClassifier:
+    model = {
+        "backbone": backbone,
+        "tap": tap,
+        "attention": {"kind": "soft", "mode": "code"},
+        "fusion": {"kind": "concat", "hidden": 4096} if num_metadata else {},
+        "pooling": "flatten",
+    }
+    with torch.device("meta"):
+        return LesionClassifier(ModelRecipe.model_validate(model), num_classes=7, num_metadata=num_metadata, size=size)
+
+
+def keras_count(network: LesionClassifier) -> int:
+    """Keras counts batch norm's running statistics as parameters."""
+    return network.num_parameters + sum(buffer.numel() for name, buffer in network.named_buffers() if "running" in name)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "tap", "size", "count", "only_keras"),
+    [pytest.param(*row, marks=[] if row[3] < 3e6 else [pytest.mark.slow]) for row in NOTEBOOKS],
+)
+def test_the_published_networks_have_their_numbers_of_parameters(
+    backbone: str, tap: str, size: int, count: int, only_keras: int
+) -> None:
+    assert keras_count(published(backbone, tap, size)) == count - only_keras
+
+
+def test_the_published_network_has_its_number_of_parameters_without_metadata() -> None:
+    assert keras_count(published("tf_mobilenetv3_large_100", "block5.2.expand", 224, num_metadata=0)) == 2_548_135
+    assert keras_count(published("tf_mobilenetv3_large_100", "block5.2.dw", 224, num_metadata=0)) == 2_575_975
+
+
+def test_the_trimmed_networks_parts_have_their_numbers_of_parameters() -> None:
+    network = published("tf_mobilenetv3_large_100", "block5.2.expand", 224)
+    parts = (network.attention, network.fusion, network.head)
+    assert [sum(parameter.numel() for parameter in part.parameters()) for part in parts] == [138_256, 90_112, 243_719]
     assert network.head.in_features == 4 * 4 * 1920 + 4096
 
 

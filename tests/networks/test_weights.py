@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from nevus.errors import NotAvailableError
 from nevus.networks import weights
-from nevus.networks.backbones import BACKBONES, create_backbone
+from nevus.networks.backbones import create_backbone
+from nevus.networks.registry import BACKBONES
 from nevus.networks.weights import PACKAGES, State
 from nevus.recipe import AttentionRecipe
 
@@ -43,7 +44,7 @@ def test_classifier_and_counters_may_be_missing(imagenet: tuple[State, Path]) ->
 def test_weights_go_under_zoom_se(imagenet: tuple[State, Path]) -> None:
     state, path = imagenet
     backbone = create_backbone("resnet10t", pretrained=str(path), attention=AttentionRecipe(kind="zoom_se"))
-    key = "layers.layer1.0.block.conv1.weight"
+    key = "layers.layer1.0.conv1.weight"
     assert torch.equal(backbone.state_dict()[key], state["layer1.0.conv1.weight"])
 
 

@@ -124,25 +124,3 @@ def test_sixteen_fresh_modules_leave_the_features_their_spread(placement: str, l
     for module in modules:
         nn.init.zeros_(module.excite.bias)  # what SE has: gates of 0.5
     assert ratio_of_spread(plain, zoomed) < least
-
-
-def test_post_stands_after_the_final_relu_of_a_block() -> None:
-    torch.manual_seed(0)
-    plain, zoomed = twin("resnet10t", placement="post")
-    block, wrapped = plain.layers.layer2[0], zoomed.layers.layer2[0]  # type: ignore[index,union-attr]
-    trained(wrapped.zoom_se)
-    x = torch.randn(2, 64, 8, 8)
-    torch.testing.assert_close(wrapped(x), wrapped.zoom_se(block(x)))
-
-
-@pytest.mark.parametrize("name", ["resnet10t", pytest.param("resnet50", marks=pytest.mark.slow)])
-def test_pre_stands_on_the_residual_branch_before_the_addition(name: str) -> None:
-    torch.manual_seed(0)
-    plain, zoomed = twin(name, placement="pre")
-    block, gated = plain.layers.layer2[0], zoomed.layers.layer2[0]  # type: ignore[index,union-attr]
-    trained(gated.se)
-    x = torch.randn(2, block.conv1.in_channels, 8, 8)
-    branch = block.bn2(block.conv2(block.act1(block.bn1(block.conv1(x)))))
-    if name == "resnet50":
-        branch = block.bn3(block.conv3(block.act2(branch)))
-    torch.testing.assert_close(gated(x), torch.relu(gated.se(branch) + block.downsample(x)))

@@ -12,6 +12,7 @@ import typer
 
 from nevus.cli import data, papers, results, training
 from nevus.cli.audit import audit
+from nevus.cli.networks import networks
 
 app = typer.Typer(
     help="Classify skin lesions from a dermoscopy image, age, sex and body site, and measure honestly how well. "
@@ -30,6 +31,7 @@ app.command("cross-validate")(training.cross_validate)
 app.command()(results.evaluate)
 app.command()(results.report)
 app.command()(results.predict)
+app.command()(networks)
 app.command("check-paper")(papers.check_paper)
 app.command()(training.demo)
 app.add_typer(data.sources, name="data")

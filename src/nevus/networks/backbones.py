@@ -1,14 +1,14 @@
-"""Convolutional backbones from timm, cut at a named tap, with their own preprocessing and, if asked, Zoom-SE in every block."""
+"""Convolutional backbones, cut at a named tap, with their own preprocessing and, if asked, Zoom-SE after every block."""
 
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
 from nevus.errors import NotAvailableError, RecipeError
+from nevus.networks.registry import BACKBONES, BackboneEntry, Tap
+from nevus.networks.tracing import Traced, insert
 from nevus.networks.weights import load_weights
 from nevus.networks.zoom_se import ZoomSE
 from nevus.recipe import AttentionRecipe
@@ -24,55 +24,24 @@ except (RuntimeError, OSError):
         _OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
 
 import timm
-from timm.models._efficientnet_blocks import DepthwiseSeparableConv, InvertedResidual
+from timm.models._efficientnet_blocks import DepthwiseSeparableConv, EdgeResidual, InvertedResidual
 from timm.models.resnet import BasicBlock, Bottleneck
 
-_RESNET = ("conv1", "bn1", "act1", "maxpool", "layer1", "layer2", "layer3", "layer4")
-_MOBILENET_V3 = ("conv_stem", "bn1", "blocks")
-_EFFICIENTNET = ("conv_stem", "bn1", "blocks", "conv_head", "bn2")
-
-# The 2022 paper's Layer[:240], after the expansion of the last inverted residual block, and its Layer[:246], after that block's
-# depthwise convolution and before its squeeze and excitation; with what is kept of the block.
-_MOBILENET_V3_TAPS = {"block5.2.expand": ("conv_pw", "bn1"), "block5.2.dw": ("conv_pw", "bn1", "conv_dw", "bn2")}
-
-# The convolution that gives a residual block its number of channels.
-_LAST_CONVOLUTION = {BasicBlock: "conv2", Bottleneck: "conv3", DepthwiseSeparableConv: "conv_pw", InvertedResidual: "conv_pwl"}
-
-
-@dataclass(frozen=True)
-class BackboneEntry:
-    """A timm network: its layers up to the last feature map, its other taps, and where it departs from timm's defaults."""
-
-    layers: tuple[str, ...]
-    taps: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    options: dict[str, str] = field(default_factory=dict)
-    mean_and_std: float | None = None
-
-
-BACKBONES: dict[str, BackboneEntry] = {
-    "resnet10t": BackboneEntry(_RESNET),
-    "resnet18": BackboneEntry(_RESNET),
-    "resnet50": BackboneEntry(_RESNET),
-    "resnext50_32x4d": BackboneEntry(_RESNET),
-    # As TensorFlow trains it: the Apache-licensed weights that are to be had expect this padding and this normalisation.
-    "mobilenetv2_100": BackboneEntry(_EFFICIENTNET, options={"pad_type": "same"}, mean_and_std=0.5),
-    "mobilenetv3_large_100": BackboneEntry(_MOBILENET_V3, _MOBILENET_V3_TAPS),
-    "tf_mobilenetv3_large_100": BackboneEntry(_MOBILENET_V3, _MOBILENET_V3_TAPS),
-    "tf_efficientnet_lite0": BackboneEntry(_EFFICIENTNET),
-    "tf_efficientnet_lite2": BackboneEntry(_EFFICIENTNET),
-}
+# Large enough for the smallest map of every backbone: Inception-ResNet-v2 needs 75 pixels.
+_PROBE_SIZE = 96
+_LAST = Tap(None)
 
 
 class Backbone(nn.Module):
     """A network's layers up to a tap: float32 (N, 3, H, W), normalised by `mean` and `std`, to (N, num_channels, h, w)."""
 
-    def __init__(self, name: str, layers: nn.Sequential, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(self, name: str, layers: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.name = name
         self.layers = layers
         self.mean = mean
         self.std = std
-        self.num_channels = self.map_shape(64)[0]
+        self.num_channels = self.map_shape(_PROBE_SIZE)[0]
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         """The feature map at the tap."""
@@ -94,20 +63,21 @@ def create_backbone(name: str, tap: str = "last", pretrained: str = "none", atte
     Parameters
     ----------
     name
-        One of `BACKBONES`, named as in timm.
+        One of `BACKBONES`, or any other convolutional network of timm.
     tap
-        "last" is timm's `forward_features`: the last feature map before global pooling, of which MobileNetV3's head has one
-        more convolution after the pooling. MobileNetV3-Large also has the 2022 paper's two cuts, "block5.2.expand" and
-        "block5.2.dw". What lies after the tap is removed.
+        "last" is the last feature map before global pooling, of which MobileNetV3's head has one more convolution after the
+        pooling. "published" is the 2022 paper's cut of that backbone; MobileNetV3-Large has the cuts of Table 9 by name. Any
+        other layer by its name in timm. What lies after the tap is removed.
     pretrained
         "none", "package", "hub" or the path of a safetensors file.
     attention
-        Zoom-SE is put into every residual block that the tap leaves whole, where the kind is "zoom_se".
+        Where the kind is "zoom_se", Zoom-SE is put after every residual block up to the tap. Networks without residual blocks
+        get it after each stage or cell, an extension of the paper.
 
     Raises
     ------
     RecipeError
-        There is no such backbone, tap or placement; what there is is listed.
+        There is no such backbone, tap or placement, or the tap is refused; what there is is listed.
     NotAvailableError
         The weights asked for are not to be had.
 
@@ -116,60 +86,90 @@ def create_backbone(name: str, tap: str = "last", pretrained: str = "none", atte
     >>> create_backbone("resnet10t").num_channels
     512
     """
-    if name not in BACKBONES:
-        raise RecipeError(f"model.backbone = {name!r}: no such backbone. Choose one of {', '.join(BACKBONES)}.")
-    entry = BACKBONES[name]
-    if tap != "last" and tap not in entry.taps:
-        raise RecipeError(f"model.tap = {tap!r}: {name} has no such tap. Choose one of {', '.join(['last', *entry.taps])}.")
-    if pretrained == "hub" and entry.options:
+    entry = BACKBONES.get(name) or _any_other(name)
+    if pretrained == "hub" and (entry.options or entry.create):
         raise NotAvailableError(
-            f'model.pretrained = "hub": the hub\'s weights of {name} were trained with other padding and normalisation than this '
-            "backbone has. Give the path of a .safetensors file, or choose another backbone."
+            f'model.pretrained = "hub": {name} has another padding, normalisation or other names here than the hub\'s weights. '
+            "Give the path of a .safetensors file, or choose another backbone."
         )
-    network: Any = timm.create_model(name, **entry.options)
-    layers = nn.Sequential(OrderedDict((layer, getattr(network, layer)) for layer in entry.layers))
+    network: Any = entry.create() if entry.create else timm.create_model(name, **entry.options)
+    if tap in entry.refused:
+        raise RecipeError(f"model.tap = {tap!r}: refused. {entry.refused[tap]}")
+    point = _LAST if tap == "last" else entry.taps.get(tap, Tap(tap))
+    if point.activation and point.module:
+        network.get_submodule(point.module).act = point.activation()
+    traced = Traced(network, "forward_features")
+    if point.module is not None and point.module not in traced.outputs:
+        choices = ", ".join(["last", *entry.taps, *entry.refused])
+        raise RecipeError(f"model.tap = {tap!r}: {name} has no such tap. Choose one of {choices}, or a layer's name in timm.")
+    layers = traced.cut(point.module)
     if pretrained != "none":
         load_weights(layers, network, name, pretrained)
-    if tap != "last":
-        _cut(layers, entry.taps[tap])
     if attention and attention.kind == "zoom_se":
-        _add_zoom_se(layers, attention)
+        places = list(PLACEMENTS[attention.placement](network, entry))
+        kept = set(layers.graph.nodes)
+        insert(
+            layers,
+            [traced.outputs[place] for place in places if traced.outputs.get(place) in kept],
+            lambda channels: ZoomSE(channels, attention.zoom_size, attention.reduction, attention.gate),
+            "zoom_se",
+            _PROBE_SIZE,
+        )
+    try:
+        backbone = Backbone(name, layers, *_normalisation(entry, network))
+    except (RuntimeError, ValueError, AssertionError) as error:  # its own checks of its input are assertions
+        raise RecipeError(
+            f"model.backbone = {name!r}, model.tap = {tap!r}: no feature map (N, C, H, W) for {_PROBE_SIZE} pixels ({error})."
+        ) from error
+    if tap == "last" and backbone.num_channels != network.num_features:
+        raise RecipeError(f"model.backbone = {name!r}: its last output is no feature map with its channels second.")
+    return backbone
+
+
+def _any_other(name: str) -> BackboneEntry:
+    if not timm.is_model(name):
+        listing = ", ".join(BACKBONES)
+        raise RecipeError(
+            f"model.backbone = {name!r}: no such backbone. Choose one of {listing}, or any other convolutional network of timm "
+            "by its name there."
+        )
+    return BackboneEntry()
+
+
+def _normalisation(entry: BackboneEntry, network: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if entry.mean_and_std:
+        return entry.mean_and_std
     config = network.pretrained_cfg
-    mean, std = ((entry.mean_and_std,) * 3 if entry.mean_and_std else tuple(config[key]) for key in ("mean", "std"))
-    return Backbone(name, layers, mean, std)
+    return tuple(config["mean"]), tuple(config["std"])
 
 
-def _cut(layers: Any, kept: tuple[str, ...]) -> None:
-    stages = layers.blocks
-    block = stages[5][2]
-    stages[5][2] = nn.Sequential(OrderedDict((name, getattr(block, name)) for name in kept))
-    del stages[6:]
+_RESNET_BLOCKS = {BasicBlock: "bn2", Bottleneck: "bn3"}
+_MOBILE_BLOCKS = (DepthwiseSeparableConv, InvertedResidual, EdgeResidual)
 
 
-def _after(parent: nn.Module, name: str, block: nn.Module, zoom_se: ZoomSE) -> None:
-    """ZooME's text: on the block's output, after the residual addition and its final ReLU."""
-    setattr(parent, name, nn.Sequential(OrderedDict(block=block, zoom_se=zoom_se)))
+def _after(network: nn.Module, entry: BackboneEntry) -> Iterator[str]:
+    """ZooME's text: on a block's output, after the residual addition and its final ReLU; 16 in ResNeXt-50.
+
+    Those after inverted residual blocks, stages and cells are an extension of the paper.
+    """
+    if entry.stages:
+        yield from entry.stages
+        return
+    blocks = [path for path, module in network.named_modules() if type(module) in (*_RESNET_BLOCKS, *_MOBILE_BLOCKS)]
+    if not blocks:
+        raise RecipeError(
+            f'model.attention.kind = "zoom_se": {type(network).__name__} has no residual block that is known here. Choose one of '
+            f"{', '.join(BACKBONES)}."
+        )
+    yield from blocks
 
 
-def _inside(parent: nn.Module, name: str, block: nn.Module, zoom_se: ZoomSE) -> None:
+def _inside(network: nn.Module, entry: BackboneEntry) -> Iterator[str]:
     """SE-ResNet's place, on the residual branch before the addition."""
-    if not isinstance(block, (BasicBlock, Bottleneck)):
+    blocks = [(path, _RESNET_BLOCKS[type(module)]) for path, module in network.named_modules() if type(module) in _RESNET_BLOCKS]
+    if not blocks:
         raise RecipeError('model.attention.placement = "pre": only ResNets have the place for it. Choose "post".')
-    block.se = zoom_se
+    yield from (f"{path}.{norm}" for path, norm in blocks)
 
 
-PLACEMENTS: dict[str, Callable[[nn.Module, str, nn.Module, ZoomSE], None]] = {"post": _after, "pre": _inside}
-
-
-def _add_zoom_se(layers: nn.Module, recipe: AttentionRecipe) -> None:
-    """One module a residual block, 16 in ResNeXt-50. Those after inverted residual blocks are an extension of the paper."""
-    blocks = [
-        (parent, name, block)
-        for parent in layers.modules()
-        for name, block in parent.named_children()
-        if type(block) in _LAST_CONVOLUTION
-    ]
-    for parent, name, block in blocks:
-        channels = getattr(block, _LAST_CONVOLUTION[type(block)]).out_channels
-        zoom_se = ZoomSE(channels, recipe.zoom_size, recipe.reduction, recipe.gate)
-        PLACEMENTS[recipe.placement](parent, name, block, zoom_se)
+PLACEMENTS: dict[str, Callable[[nn.Module, BackboneEntry], Iterator[str]]] = {"post": _after, "pre": _inside}

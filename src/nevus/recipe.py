@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from nevus.errors import RecipeError, listed
 
@@ -57,9 +57,28 @@ class DataRecipe(_Section):
         1,
         description="how many mirror images of a photo are predicted and their logits averaged; each costs a run of the network",
     )
+    resolutions: tuple[Annotated[int, Field(ge=16, le=1024)], ...] = Field(
+        (),
+        description="further input sizes that a photo is predicted at, with the logits averaged; trained is at `size` alone",
+    )
+    crop: Literal["none", "mask"] = Field("none", description="show the network the whole image, or the lesion by its mask")
+    masks: str = Field("", description='folder of the masks that crop = "mask" goes by: ID.png or ID_segmentation.png')
+    crop_margin: float = Field(0.1, ge=0, le=1, description="of the lesion's extent, left on each side of it")
     unreadable: Literal["refuse", "skip"] = Field("refuse", description="images that cannot be read: an error, or left out")
     metadata: tuple[MetadataField, ...] = ("age", "sex", "site")
     augment: AugmentRecipe = AugmentRecipe()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """All input sizes at prediction, that of training first."""
+        return (self.size, *self.resolutions)
+
+    @field_validator("resolutions")
+    @classmethod
+    def _no_size_twice(cls, resolutions: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        if len({info.data.get("size"), *resolutions}) <= len(resolutions):
+            raise ValueError("a size stands here twice, or is data.size, which is among them by itself")
+        return resolutions
 
 
 class AttentionRecipe(_Section):
@@ -75,14 +94,21 @@ class AttentionRecipe(_Section):
 
 
 class FusionRecipe(_Section):
-    """How metadata meets the image's features; `hidden` is the width of its first layer (its default is the kind's own)."""
+    """How metadata meets the image's features; `hidden` is the width of its first layer (its default is the kind's own).
+
+    `activation` is of "multiply" alone, on its factors: ZooME's equation 4 leaves open whether there is one.
+    """
 
     kind: Literal["none", "multiply", "concat", "mlp", "film", "metablock"] = "none"
     hidden: int | None = Field(None, ge=1)
+    activation: Literal["none", "sigmoid", "one_plus_tanh"] = "none"
 
 
 class ModelRecipe(_Section):
-    """The network. `pretrained` is "none", "package", "hub" or the path of a safetensors file of ImageNet weights."""
+    """The network. `pretrained` is "none", "package", "hub" or the path of a safetensors file of ImageNet weights.
+
+    `bgr` shows it blue where it expects red and red where it expects blue, as the 2022 paper's notebooks did.
+    """
 
     backbone: str = "resnext50_32x4d"
     tap: str = "last"
@@ -91,6 +117,7 @@ class ModelRecipe(_Section):
     fusion: FusionRecipe = FusionRecipe()
     pooling: Literal["average", "flatten"] = "average"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    bgr: bool = False
 
 
 class OptimiserRecipe(_Section):
@@ -118,7 +145,9 @@ class ScheduleRecipe(_Section):
 class LossRecipe(_Section):
     """The loss on logits. `alpha_for` says which class focal loss gives `alpha` to (the paper leaves it open).
 
-    `label_smoothing` is the share of each target that is spread over all classes; focal loss has none.
+    `label_smoothing` is the share of each target that is spread over all classes; focal loss has none. `class_weights` are of
+    "class_weighted": where any is given by its class's name they stand for those of the counts, and the other classes have 1.
+    `validation` is the loss that validation rows are given, for schedule, stopping and choice: Keras leaves class weights out.
     """
 
     kind: Literal["cross_entropy", "class_weighted", "logit_adjusted", "focal"] = "cross_entropy"
@@ -126,6 +155,8 @@ class LossRecipe(_Section):
     gamma: float = Field(2.0, ge=0)
     alpha_for: Literal["positive", "negative"] = "positive"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: dict[str, Annotated[float, Field(gt=0)]] = {}
+    validation: Literal["same", "cross_entropy"] = "same"
 
 
 class TrainingRecipe(_Section):
@@ -134,6 +165,12 @@ class TrainingRecipe(_Section):
     epochs: int = Field(10, ge=1)
     batch_size: int = Field(32, ge=2)
     seed: int = Field(0, ge=0)
+    sampler: Literal["once", "augmented", "augmented_code", "balanced"] = Field(
+        "once",
+        description="what an epoch shows: every image once; 18,015 views for 10,015 images; about 8,000 views of each class; "
+        "as many views of each class as of another",
+    )
+    epoch_steps: int = Field(0, ge=0, description="an epoch ends after so many steps at the latest; 0 is a whole pass")
     optimiser: OptimiserRecipe = OptimiserRecipe()
     schedule: ScheduleRecipe = ScheduleRecipe()
     loss: LossRecipe = LossRecipe()
@@ -147,6 +184,11 @@ class TrainingRecipe(_Section):
         description="validation figure that chooses the epoch; last keeps the last one, where a small split would choose noise",
     )
     early_stopping: int = Field(0, ge=0, description="epochs without improvement before stopping; 0 never stops early")
+    stop_monitor: Literal["monitor", "auc", "balanced_accuracy", "accuracy", "loss"] = Field(
+        "monitor",
+        description="validation figure whose standstill stops training early; monitor is the one that chooses the epoch",
+    )
+    stop_min_delta: float = Field(0.0, ge=0, description="a smaller improvement of that figure than this is none")
     checkpoint_steps: int = Field(200, ge=1)
 
 

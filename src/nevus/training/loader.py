@@ -15,6 +15,7 @@ from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import Pack
 from nevus.recipe import Recipe
 from nevus.training.resident import ResidentPack
+from nevus.training.sampler import epoch_rows
 
 Rows = NDArray[np.int64]
 # Batches assembled side by side, and how many are ready or under way beyond them.
@@ -24,13 +25,17 @@ _AHEAD = _THREADS + 2
 
 @dataclass(frozen=True)
 class Examples:
-    """All images of a manifest with their targets and encoded metadata, row by row; `missing` is (N, fields)."""
+    """All images of a manifest with their targets and encoded metadata, row by row; `missing` is (N, fields).
+
+    `classes` are the names that the targets are indices of, where these are known.
+    """
 
     pack: Pack
     targets: NDArray[np.int64]
     encoder: MetadataEncoder
     metadata: NDArray[np.float32]
     missing: NDArray[np.bool_]
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,10 @@ def normalise(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> to
     return images.permute(0, 3, 1, 2).float().mul_(1 / (255 * std)).sub_(mean / std)
 
 
-def num_steps(num_rows: int, batch_size: int) -> int:
-    """Steps an epoch. The rest of a division is left out: another part of the rows at every epoch."""
-    return max(1, num_rows // batch_size)
+def num_steps(num_rows: int, batch_size: int, at_most: int = 0) -> int:
+    """Steps an epoch, `at_most` so many unless that is 0. What is left out is another part of the rows at every epoch."""
+    whole = max(1, num_rows // batch_size)
+    return min(whole, at_most) if at_most else whole
 
 
 def training_batches(
@@ -73,15 +79,17 @@ def training_batches(
     With a `resident` pack the images are made on its device, else by threads.
     """
     training, seed, size = recipe.training, recipe.training.seed, recipe.data.size
-    order = np.random.default_rng([seed, epoch]).permutation(rows)
-    draws = draw(seed, epoch, len(examples.pack))
-    steps = range(first_step, num_steps(len(rows), training.batch_size))
+    shown, numbers = epoch_rows(training.sampler, rows, examples.targets, seed, epoch)
+    order = np.random.default_rng([seed, epoch]).permutation(np.arange(len(shown)))
+    draws = draw(seed, epoch, max(len(examples.pack), int(numbers.max()) + 1))
+    steps = range(first_step, num_steps(len(shown), training.batch_size, training.epoch_steps))
 
     def assemble(step: int) -> Batch:
-        chosen = order[step * training.batch_size : (step + 1) * training.batch_size][rank::num_processes]
-        views = plan(recipe.data.augment, draws[chosen], examples.pack.shapes[chosen], size)
+        places = order[step * training.batch_size : (step + 1) * training.batch_size][rank::num_processes]
+        chosen, drawn = shown[places], draws[numbers[places]]
+        views = plan(recipe.data.augment, drawn, examples.pack.shapes[chosen], size)
         images = resident.views(chosen, views, size) if resident else _views(examples.pack, chosen, views, recipe)
-        missing = examples.missing[chosen] | hidden(draws[chosen], training.metadata_dropout, examples.missing.shape[1])
+        missing = examples.missing[chosen] | hidden(drawn, training.metadata_dropout, examples.missing.shape[1])
         return _batch(examples, chosen, images, examples.encoder.drop(examples.metadata[chosen], missing), missing)
 
     return map(assemble, steps) if resident else _ahead(assemble, steps)

@@ -19,6 +19,8 @@ from nevus.training.loader import Examples, Rows, Timed, normalise, num_steps, t
 from nevus.training.log import Log, Report
 from nevus.training.optimiser import Schedule, create_optimiser
 from nevus.training.resident import ResidentPack
+from nevus.training.sampler import epoch_counts
+from nevus.training.stopping import stands_still, watched
 from nevus.training.validation import update_average, validate
 
 
@@ -66,10 +68,15 @@ def train(
     network = network.to(device)
     lay_out(network, recipe)
     optimiser = create_optimiser(network, training.optimiser)
-    loss_function = create_loss(training.loss, np.bincount(examples.targets[training_rows], minlength=network.num_classes))
+    # Of what an epoch shows: weights by these counts do not make up again for what a sampler has made up for.
+    class_counts = epoch_counts(
+        training.sampler, np.bincount(examples.targets[training_rows], minlength=network.num_classes).astype(np.int64)
+    )
+    loss_function = create_loss(training.loss, class_counts, examples.classes)
+    validation_loss = loss_function if training.loss.validation == "same" else torch.nn.functional.cross_entropy
     average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (network.mean, network.std))
-    steps_per_epoch = num_steps(len(training_rows), training.batch_size)
+    steps_per_epoch = num_steps(int(class_counts.sum()), training.batch_size, training.epoch_steps)
     schedule = Schedule(training.schedule, training.optimiser.learning_rate, training.epochs * steps_per_epoch, steps_per_epoch)
     progress = Progress()
     log = Log(folder / "log.jsonl", report)
@@ -124,15 +131,16 @@ def train(
             if progress.step % training.checkpoint_steps == 0 and progress.epoch_step < steps_per_epoch:
                 checkpoint()
 
-        figures = validate(network, average, examples, validation_rows, recipe.data.size, loss_function)
+        figures = validate(network, average, examples, validation_rows, recipe.data.size, validation_loss)
         schedule = schedule.after_epoch(figures["loss"])
-        score = {**figures, "loss": -figures["loss"], "last": float(progress.epoch)}[training.monitor]
+        scores = {**figures, "loss": -figures["loss"], "last": float(progress.epoch)}
+        score = scores[training.monitor]
+        progress = watched(progress, scores, training)
         improved = progress.best is None or score > progress.best
         if improved:
             progress = replace(progress, best=score, best_epoch=progress.epoch)
             if accelerator.is_main_process:
                 save_weights(folder / "best.safetensors", average)
-        stale = progress.epoch - progress.best_epoch
         num_images = (progress.epoch_step - first_step) * training.batch_size
         log.write(
             {
@@ -148,7 +156,7 @@ def train(
                 "best": improved,
             }
         )
-        last = progress.epoch == training.epochs or (0 < training.early_stopping <= stale)
+        last = progress.epoch == training.epochs or stands_still(progress, training)
         progress = replace(progress, epoch=progress.epoch + 1, epoch_step=0, loss_sum=0.0, finished=last)
         checkpoint()
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nevus.errors import RecipeError, listed
 
@@ -118,14 +118,27 @@ class ScheduleRecipe(_Section):
 class LossRecipe(_Section):
     """The loss on logits. `alpha_for` says which class focal loss gives `alpha` to (the paper leaves it open).
 
-    `label_smoothing` is the share of each target that is spread over all classes; focal loss has none.
+    `label_smoothing` is the share of each target that is spread over all classes; focal loss has none. What follows it is of
+    the multi-weighted loss (Yao et al. 2021), whose `cumulative` learning lets the class weights grow from none to full between
+    two shares of training: 20 and 60 of 70 epochs there.
     """
 
-    kind: Literal["cross_entropy", "class_weighted", "logit_adjusted", "focal"] = "cross_entropy"
+    kind: Literal["cross_entropy", "class_weighted", "logit_adjusted", "focal", "multi_weighted"] = "cross_entropy"
     alpha: Probability = 0.25
     gamma: float = Field(2.0, ge=0)
     alpha_for: Literal["positive", "negative"] = "positive"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_power: float = Field(1.2, ge=0, description="power of 1 / N_c in the weight of class c")
+    abnormal_below: float = Field(0.1, ge=0, le=0.4, description="probability of the truth that counts as abnormal; 0 never does")
+    abnormal: Literal["constant", "zero", "decreasing"] = Field("constant", description="how the loss goes on below that")
+    cumulative: tuple[Probability, Probability] | None = None
+
+    @field_validator("cumulative")
+    @classmethod
+    def _in_order(cls, shares: tuple[float, float] | None) -> tuple[float, float] | None:
+        if shares and shares[0] > shares[1]:
+            raise ValueError("the first share of training lies after the second")
+        return shares
 
 
 class TrainingRecipe(_Section):

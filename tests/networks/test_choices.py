@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from nevus.networks.backbones import PLACEMENTS
 from nevus.networks.classifier import POOLINGS
 from nevus.networks.fusion import FUSIONS
-from nevus.networks.losses import LOSSES
+from nevus.networks.losses import ABNORMAL, LOSSES
 from nevus.networks.soft_attention import LOGITS, Mode
 from nevus.networks.zoom_se import GATES, Gate
 from nevus.recipe import AttentionRecipe, FusionRecipe, LossRecipe, ModelRecipe
@@ -25,6 +25,7 @@ from nevus.recipe import AttentionRecipe, FusionRecipe, LossRecipe, ModelRecipe
         (AttentionRecipe, "placement", PLACEMENTS),
         (FusionRecipe, "kind", FUSIONS),
         (LossRecipe, "kind", LOSSES),
+        (LossRecipe, "abnormal", ABNORMAL),
         (ModelRecipe, "pooling", POOLINGS),
     ],
 )

@@ -97,6 +97,7 @@ def train(
         )
         for batch in batches:
             batch = batch.to(device)
+            share = progress.step / schedule.num_steps
             rate = schedule.rate(progress.step)
             for group in optimiser.param_groups:
                 group["lr"] = rate
@@ -104,7 +105,7 @@ def train(
             torch.manual_seed(int(np.random.SeedSequence([training.seed, progress.step, rank]).generate_state(1)[0]))
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
                 logits = model(normalise(batch.images, mean, std), batch.metadata, batch.present)
-            loss = loss_function(logits.float(), batch.targets)
+            loss = loss_function(logits.float(), batch.targets, share)
             accelerator.backward(loss)
             if training.clip_norm:
                 accelerator.clip_grad_norm_(network.parameters(), training.clip_norm)

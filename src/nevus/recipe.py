@@ -90,7 +90,11 @@ class ModelRecipe(_Section):
     attention: AttentionRecipe = AttentionRecipe()
     fusion: FusionRecipe = FusionRecipe()
     pooling: Literal["average", "flatten"] = "average"
+    transform: Literal["none", "dct", "dft"] = Field("none", description="trainable matrix of the features that begins so")
+    map_transform: Literal["none", "dct", "dft"] = Field("none", description="the same of the last map's rows and columns")
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    drop_block: float = Field(0.0, ge=0, lt=1, description="share of the last feature map that is dropped in blocks, at the end")
+    drop_block_side: int = Field(5, ge=1, description="side of a dropped block, places of the feature map")
 
 
 class OptimiserRecipe(_Section):

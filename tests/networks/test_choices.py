@@ -11,6 +11,7 @@ from nevus.networks.classifier import POOLINGS
 from nevus.networks.fusion import FUSIONS
 from nevus.networks.losses import ABNORMAL, LOSSES
 from nevus.networks.soft_attention import LOGITS, Mode
+from nevus.networks.spectral import MATRICES
 from nevus.networks.zoom_se import GATES, Gate
 from nevus.recipe import AttentionRecipe, FusionRecipe, LossRecipe, ModelRecipe
 
@@ -27,6 +28,8 @@ from nevus.recipe import AttentionRecipe, FusionRecipe, LossRecipe, ModelRecipe
         (LossRecipe, "kind", LOSSES),
         (LossRecipe, "abnormal", ABNORMAL),
         (ModelRecipe, "pooling", POOLINGS),
+        (ModelRecipe, "transform", ["none", *MATRICES]),
+        (ModelRecipe, "map_transform", ["none", *MATRICES]),
     ],
 )
 def test_a_recipe_offers_what_there_is(section: type[BaseModel], setting: str, choices: Iterable[str]) -> None:

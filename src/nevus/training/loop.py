@@ -97,7 +97,7 @@ def train(
         )
         for batch in batches:
             batch = batch.to(device)
-            share = progress.step / schedule.num_steps
+            share = network.drop_block.share = progress.step / schedule.num_steps
             rate = schedule.rate(progress.step)
             for group in optimiser.param_groups:
                 group["lr"] = rate

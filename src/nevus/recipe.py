@@ -24,10 +24,22 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class RandAugmentRecipe(_Section):
+    """Operations drawn anew for every image: Cubuk et al. 2020, or Yao et al. 2021's, of which every other one is geometry.
+
+    `magnitude` is M, 10 the strongest; Yao et al. draw each strength between 0 and it, and tune `probability` (0.7 for HAM10000).
+    """
+
+    kind: Literal["none", "cubuk", "yao"] = "none"
+    num_operations: int = Field(2, ge=1, le=6)
+    magnitude: float = Field(9.0, ge=0, le=10)
+    probability: Probability = Field(1.0, description="of each operation that is drawn to be done")
+
+
 class AugmentRecipe(_Section):
     """Random geometry, composed into one affine warp. The defaults are ZooME's: ±30°, central crop 0.8 to 1, mirror.
 
-    What follows the flips is off unless asked for: colour, CutOut, and drawn hair and rulers, each with its probability.
+    What follows the flips is off unless asked for: colour, CutOut, drawn hair and rulers, and RandAugment.
     """
 
     rotation_degrees: float = Field(30.0, ge=0, le=180)
@@ -42,6 +54,7 @@ class AugmentRecipe(_Section):
     cutout_side: float = Field(0.25, gt=0, le=1, description="side of the square that is cut out, of the input's side")
     hair: Probability = 0.0
     ruler: Probability = 0.0
+    randaugment: RandAugmentRecipe = RandAugmentRecipe()
 
 
 class DataRecipe(_Section):

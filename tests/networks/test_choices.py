@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
+from nevus.data.randaugment import POLICIES
 from nevus.networks.backbones import PLACEMENTS
 from nevus.networks.classifier import POOLINGS
 from nevus.networks.fusion import FUSIONS
@@ -13,7 +14,7 @@ from nevus.networks.losses import ABNORMAL, LOSSES
 from nevus.networks.soft_attention import LOGITS, Mode
 from nevus.networks.spectral import MATRICES
 from nevus.networks.zoom_se import GATES, Gate
-from nevus.recipe import AttentionRecipe, FusionRecipe, LossRecipe, ModelRecipe
+from nevus.recipe import AttentionRecipe, FusionRecipe, LossRecipe, ModelRecipe, RandAugmentRecipe
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ from nevus.recipe import AttentionRecipe, FusionRecipe, LossRecipe, ModelRecipe
         (LossRecipe, "kind", LOSSES),
         (LossRecipe, "abnormal", ABNORMAL),
         (ModelRecipe, "pooling", POOLINGS),
+        (RandAugmentRecipe, "kind", ["none", *POLICIES]),
         (ModelRecipe, "transform", ["none", *MATRICES]),
         (ModelRecipe, "map_transform", ["none", *MATRICES]),
     ],

@@ -172,6 +172,7 @@ class TrainingRecipe(_Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     channels_last: bool = True
     metadata_dropout: Probability = 0.1
+    mixup: float = Field(0.0, ge=0, description="α of Beta(α, α), which pairs of images are mixed by; 0 mixes none")
     monitor: Literal["auc", "balanced_accuracy", "accuracy", "loss", "last"] = Field(
         "auc",
         description="validation figure that chooses the epoch; last keeps the last one, where a small split would choose noise",

@@ -80,7 +80,7 @@ def test_equalizing_luma_leaves_the_colour() -> None:
 
 
 def test_a_colour_cast_shifts_whole_channels() -> None:
-    casts = Counter()
+    casts: Counter[int] = Counter()
     for seed in range(900):
         shift = changed("colour_cast", 20.0, np.full((4, 4, 3), 100, np.uint8), seed).astype(int) - 100
         assert (shift == shift[0, 0]).all()
@@ -107,7 +107,7 @@ def test_a_vignette_darkens_outwards_and_not_the_middle() -> None:
 def test_a_cut_is_a_grey_square_about_a_point_of_the_middle() -> None:
     for seed in range(50):
         rows, columns = np.nonzero((changed("cut", 0.1, np.zeros((100, 100, 3), np.uint8), seed) == 128).all(axis=2))
-        assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (20, 20)
+        assert np.ptp(rows) == np.ptp(columns) == 19
         assert 10 <= rows.min() <= 70
         assert len(rows) == 400
 
@@ -121,7 +121,8 @@ def test_any_view_stays_a_view_and_is_not_changed_in_place(name: str, view: np.n
     before = view.copy()
     for level in (-largest, 0.0, largest):
         found = changed(name, level, view)
-        assert (found.dtype, found.shape) == (np.uint8, view.shape)
+        assert found.dtype == np.uint8
+        assert found.shape == view.shape
         assert (view == before).all()
         assert (found == changed(name, level, view)).all()
 
@@ -163,13 +164,13 @@ def test_flips_and_stretches() -> None:
 
 def test_two_operations_are_done_in_their_order() -> None:
     """Composed once, against the image transformed twice: translation and rotation do not commute."""
-    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8), (0, 0), 3)
+    image = picture()[:, :60]
     identity = np.array([[1.0, 0, 0], [0, 1, 0]])
-    steps = (Operation("translate_x", 0.125, 0), Operation("rotate", 90.0, 0))
-    first = warp(image, compose(identity, steps[:1], 64, 64), 64)
-    expected = warp(first, compose(identity, steps[1:], 64, 64), 64)
-    assert (warp(image, compose(identity, steps, 64, 64), 64) == expected).all()
-    other = warp(image, compose(identity, steps[::-1], 64, 64), 64)
+    steps = (Operation("translate_x", 0.1, 0), Operation("rotate", 90.0, 0))
+    first = warp(image, compose(identity, steps[:1], 60, 60), 60)
+    expected = warp(first, compose(identity, steps[1:], 60, 60), 60)
+    assert (warp(image, compose(identity, steps, 60, 60), 60) == expected).all()
+    other = warp(image, compose(identity, steps[::-1], 60, 60), 60)
     assert (other != expected).mean() > 0.5
 
 

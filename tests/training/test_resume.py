@@ -30,10 +30,24 @@ def killed_at(step: int) -> Report:
     return report
 
 
+# Whatever draws numbers or depends on how far training is.
+REGULARISED = [
+    "training.loss.kind=multi_weighted",
+    "training.loss.cumulative=[0.1, 0.8]",
+    "training.mixup=0.4",
+    "model.drop_block=0.4",
+    "model.drop_block_side=1",
+    "model.transform=dct",
+    "data.augment.randaugment.kind=yao",
+]
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("settings", [[], REGULARISED], ids=["zoome", "regularised"])
 def test_a_run_stopped_within_epochs_and_between_them_ends_with_the_same_weights(
-    phantoms: Manifest, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    phantoms: Manifest, tiny: Recipe, settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tiny = tiny.with_settings(settings)
     whole = fit(tiny, phantoms, tmp_path / "whole")
     # Step 3 lies between checkpoints, so step 3 is done twice; the last kill falls into the second epoch.
     for step in (3, 5, 7):

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from nevus.training.checkpoint import Progress, State, header_of, load_checkpoin
 from nevus.training.hardware import lay_out
 from nevus.training.loader import Examples, Rows, Timed, normalise, num_steps, training_batches
 from nevus.training.log import Log, Report
+from nevus.training.mixup import Mixture
 from nevus.training.optimiser import Schedule, create_optimiser
 from nevus.training.resident import ResidentPack
 from nevus.training.validation import update_average, validate
@@ -103,9 +105,11 @@ def train(
                 group["lr"] = rate
             # Seeding every step makes drop-out a function of the step: nothing random has to be saved to resume exactly.
             torch.manual_seed(int(np.random.SeedSequence([training.seed, progress.step, rank]).generate_state(1)[0]))
+            mixture = Mixture.draw(training.mixup, training.seed, progress.step, len(batch.targets), device)
+            images, metadata = mixture.blend(normalise(batch.images, mean, std)), mixture.blend(batch.metadata)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                logits = model(normalise(batch.images, mean, std), batch.metadata, batch.present)
-            loss = loss_function(logits.float(), batch.targets, share)
+                logits = model(images, metadata, mixture.either(batch.present)).float()
+            loss = mixture.loss(partial(loss_function, logits, share=share), batch.targets)
             accelerator.backward(loss)
             if training.clip_norm:
                 accelerator.clip_grad_norm_(network.parameters(), training.clip_norm)

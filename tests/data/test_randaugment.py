@@ -221,6 +221,13 @@ def test_an_image_has_the_same_operations_in_a_larger_set_and_others_in_another_
     assert few == many[:5] != later
 
 
+def test_operations_and_overlays_draw_from_generators_of_their_own() -> None:
+    recipe, draws = AugmentRecipe(randaugment=RandAugmentRecipe(kind="cubuk")), draw(0, 1, 20)
+    found = plan(recipe, draws, np.array([[60, 80]] * 20), 32).operations
+    numbers = draws[:, DRAWS.index("overlay")]
+    assert found != [draw_operations(recipe.randaugment, np.random.default_rng(int(number * 2**53))) for number in numbers]
+
+
 def test_without_it_nothing_changes() -> None:
     recipe = AugmentRecipe(brightness=0.2, cutout=0.5)
     draws, shapes = np.random.default_rng(0).random((5, len(DRAWS))), np.array([[60, 80]] * 5)

@@ -76,7 +76,7 @@ def test_only_training_drops_and_only_where_a_rate_is_set() -> None:
         assert not torch.equal(network.train()(batch), plain.train()(batch))
         assert torch.equal(network.eval()(batch), plain.eval()(batch))
     before = torch.get_rng_state()
-    plain.drop_block(batch)
+    plain.train().drop_block(batch)
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -24,10 +24,22 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class RandAugmentRecipe(_Section):
+    """Operations drawn anew for every image: Cubuk et al. 2020, or Yao et al. 2021's, of which every other one is geometry.
+
+    `magnitude` is M, 10 the strongest; Yao et al. draw each strength between 0 and it, and tune `probability` (0.7 for HAM10000).
+    """
+
+    kind: Literal["none", "cubuk", "yao"] = "none"
+    num_operations: int = Field(2, ge=1, le=6)
+    magnitude: float = Field(9.0, ge=0, le=10)
+    probability: Probability = Field(1.0, description="of each operation that is drawn to be done")
+
+
 class AugmentRecipe(_Section):
     """Random geometry, composed into one affine warp. The defaults are ZooME's: ±30°, central crop 0.8 to 1, mirror.
 
-    What follows the flips is off unless asked for: colour, CutOut, and drawn hair and rulers, each with its probability.
+    What follows the flips is off unless asked for: colour, CutOut, drawn hair and rulers, and RandAugment.
     """
 
     rotation_degrees: float = Field(30.0, ge=0, le=180)
@@ -42,6 +54,7 @@ class AugmentRecipe(_Section):
     cutout_side: float = Field(0.25, gt=0, le=1, description="side of the square that is cut out, of the input's side")
     hair: Probability = 0.0
     ruler: Probability = 0.0
+    randaugment: RandAugmentRecipe = RandAugmentRecipe()
 
 
 class DataRecipe(_Section):
@@ -116,8 +129,12 @@ class ModelRecipe(_Section):
     attention: AttentionRecipe = AttentionRecipe()
     fusion: FusionRecipe = FusionRecipe()
     pooling: Literal["average", "flatten"] = "average"
+    transform: Literal["none", "dct", "dft"] = Field("none", description="trainable matrix of the features that begins so")
+    map_transform: Literal["none", "dct", "dft"] = Field("none", description="the same of the last map's rows and columns")
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     bgr: bool = False
+    drop_block: float = Field(0.0, ge=0, lt=1, description="share of the last feature map that is dropped in blocks, at the end")
+    drop_block_side: int = Field(5, ge=1, description="side of a dropped block, places of the feature map")
 
 
 class OptimiserRecipe(_Section):
@@ -148,15 +165,28 @@ class LossRecipe(_Section):
     `label_smoothing` is the share of each target that is spread over all classes; focal loss has none. `class_weights` are of
     "class_weighted": where any is given by its class's name they stand for those of the counts, and the other classes have 1.
     `validation` is the loss that validation rows are given, for schedule, stopping and choice: Keras leaves class weights out.
+    What follows is of the multi-weighted loss (Yao et al. 2021), whose `cumulative` learning lets the class weights grow from
+    none to full between two shares of training: 20 and 60 of 70 epochs there.
     """
 
-    kind: Literal["cross_entropy", "class_weighted", "logit_adjusted", "focal"] = "cross_entropy"
+    kind: Literal["cross_entropy", "class_weighted", "logit_adjusted", "focal", "multi_weighted"] = "cross_entropy"
     alpha: Probability = 0.25
     gamma: float = Field(2.0, ge=0)
     alpha_for: Literal["positive", "negative"] = "positive"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: dict[str, Annotated[float, Field(gt=0)]] = {}
     validation: Literal["same", "cross_entropy"] = "same"
+    weight_power: float = Field(1.2, ge=0, description="power of 1 / N_c in the weight of class c")
+    abnormal_below: float = Field(0.1, ge=0, le=0.4, description="probability of the truth that counts as abnormal; 0 never does")
+    abnormal: Literal["constant", "zero", "decreasing"] = Field("constant", description="how the loss goes on below that")
+    cumulative: tuple[Probability, Probability] | None = None
+
+    @field_validator("cumulative")
+    @classmethod
+    def _in_order(cls, shares: tuple[float, float] | None) -> tuple[float, float] | None:
+        if shares and shares[0] > shares[1]:
+            raise ValueError("the first share of training lies after the second")
+        return shares
 
 
 class TrainingRecipe(_Section):
@@ -179,6 +209,7 @@ class TrainingRecipe(_Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     channels_last: bool = True
     metadata_dropout: Probability = 0.1
+    mixup: float = Field(0.0, ge=0, description="α of Beta(α, α), which pairs of images are mixed by; 0 mixes none")
     monitor: Literal["auc", "balanced_accuracy", "accuracy", "loss", "last"] = Field(
         "auc",
         description="validation figure that chooses the epoch; last keeps the last one, where a small split would choose noise",

@@ -149,3 +149,14 @@ def test_fields_are_hidden_one_by_one_and_all_at_once() -> None:
     assert abs(gone.all(axis=1).mean() - (0.1 + 0.9 * 0.1**3)) < 0.01
     assert np.allclose(gone.mean(axis=0), 1 - 0.9**2, atol=0.01)
     assert not hidden(draws, 0.0, 3).any()
+
+
+def test_cutout_takes_away_what_a_square_about_a_random_pixel_covers() -> None:
+    """Its centre lies anywhere, so that the border cuts it: on average s − s² / 4 of a side s is left of it each way."""
+    draws, side = draw(0, 1, 20_000), 0.5
+    boxes = plan(AugmentRecipe(cutout=0.4, cutout_side=side), draws, np.full((20_000, 2), 64), 64).boxes
+    assert boxes is not None
+    covered = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / 64**2
+    assert (covered > 0).mean() == pytest.approx(0.4, abs=0.01)
+    assert covered[covered > 0].mean() == pytest.approx((side - side**2 / 4) ** 2, rel=0.01)
+    assert covered.max() == pytest.approx(side**2, rel=0.04)

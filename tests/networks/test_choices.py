@@ -6,13 +6,15 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
+from nevus.data.randaugment import POLICIES
 from nevus.networks.backbones import PLACEMENTS
 from nevus.networks.classifier import POOLINGS
 from nevus.networks.fusion import ACTIVATIONS, FUSIONS
-from nevus.networks.losses import LOSSES
+from nevus.networks.losses import ABNORMAL, LOSSES
 from nevus.networks.soft_attention import LOGITS, Mode
+from nevus.networks.spectral import MATRICES
 from nevus.networks.zoom_se import GATES, Gate
-from nevus.recipe import AttentionRecipe, FusionRecipe, LossRecipe, ModelRecipe
+from nevus.recipe import AttentionRecipe, FusionRecipe, LossRecipe, ModelRecipe, RandAugmentRecipe
 
 
 @pytest.mark.parametrize(
@@ -26,7 +28,11 @@ from nevus.recipe import AttentionRecipe, FusionRecipe, LossRecipe, ModelRecipe
         (FusionRecipe, "kind", FUSIONS),
         (FusionRecipe, "activation", ACTIVATIONS),
         (LossRecipe, "kind", LOSSES),
+        (LossRecipe, "abnormal", ABNORMAL),
         (ModelRecipe, "pooling", POOLINGS),
+        (RandAugmentRecipe, "kind", ["none", *POLICIES]),
+        (ModelRecipe, "transform", ["none", *MATRICES]),
+        (ModelRecipe, "map_transform", ["none", *MATRICES]),
     ],
 )
 def test_a_recipe_offers_what_there_is(section: type[BaseModel], setting: str, choices: Iterable[str]) -> None:

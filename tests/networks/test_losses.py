@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nevus.errors import RecipeError
-from nevus.networks.losses import class_weights, create_loss
+from nevus.networks.losses import LOSSES, class_weights, create_loss
 from nevus.recipe import LossRecipe
 
 HAM10000 = np.array([327, 514, 1099, 115, 1113, 6705, 142])
@@ -101,7 +101,7 @@ def test_focal_stays_finite_where_the_network_is_certain(gamma: float, target: i
     assert loss.item() == pytest.approx(0.0 if target == 0 else 0.25 * 160)
 
 
-@pytest.mark.parametrize("kind", ["class_weighted", "logit_adjusted"])
+@pytest.mark.parametrize("kind", ["class_weighted", "logit_adjusted", "multi_weighted"])
 def test_empty_classes_are_named(kind: str) -> None:
     with pytest.raises(RecipeError, match=r"(?s)class 1\n.*class 3\n.*fewer folds"):
         create_loss(LossRecipe(kind=kind), np.array([3, 0, 5, 0]))  # type: ignore[arg-type]
@@ -111,11 +111,6 @@ def test_empty_classes_are_named(kind: str) -> None:
 def test_empty_classes_matter_only_where_counts_do(kind: str) -> None:
     loss = create_loss(LossRecipe(kind=kind), np.array([3, 0, 5]))  # type: ignore[arg-type]
     assert torch.isfinite(loss(torch.zeros(2, 3), torch.tensor([0, 2])))
-
-
-def test_focal_loss_has_no_label_smoothing() -> None:
-    with pytest.raises(RecipeError, match="focal loss has none"):
-        create_loss(LossRecipe(kind="focal", label_smoothing=0.1), HAM10000)
 
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
@@ -146,3 +141,107 @@ def test_weights_by_hand_for_another_loss_or_class_are_refused() -> None:
         create_loss(LossRecipe(kind="focal", class_weights={"mel": 5}), HAM10000, CLASSES)
     with pytest.raises(RecipeError, match="melanoma: no class here; there are akiec, bcc"):
         create_loss(LossRecipe(kind="class_weighted", class_weights={"melanoma": 5}), HAM10000, CLASSES)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("focal", "focal loss"), ("multi_weighted", "the multi-weighted loss")])
+def test_some_losses_have_no_label_smoothing(kind: str, name: str) -> None:
+    with pytest.raises(RecipeError, match=f"{name} has none"):
+        create_loss(LossRecipe(kind=kind, label_smoothing=0.1), HAM10000)  # type: ignore[arg-type]
+
+
+def test_label_smoothing_is_a_mixture_of_the_target_and_all_classes() -> None:
+    """0.1 over four classes: 0.925 of the target's −log p and 0.025 of each other's, and least at those probabilities."""
+    loss = create_loss(LossRecipe(label_smoothing=0.1), np.array([1, 1, 1, 1]))
+    best = torch.tensor([[0.925, 0.025, 0.025, 0.025]], dtype=torch.float64).log()
+    entropy = -(0.925 * np.log(0.925) + 3 * 0.025 * np.log(0.025))
+    assert loss(best, torch.tensor([0])).item() == pytest.approx(entropy)
+    assert loss(10 * best, torch.tensor([0])).item() > entropy
+
+
+def multi_weighted_by_hand(
+    recipe: LossRecipe, logits: NDArray[np.float64], targets: NDArray[np.int64], counts: NDArray[np.int64], power: float
+) -> float:
+    """A plain loop over images and classes, after the authors' published code, without its scale."""
+    weights = (1 / counts) ** power
+    weights *= len(counts) / weights.sum()
+    total = 0.0
+    for row, target in zip(logits, targets, strict=True):
+        for label, logit in enumerate(row):
+            p = 1 / (1 + np.exp(-logit))
+            p = p if label == target else 1 - p
+            loss = -np.log(p)
+            if p < recipe.abnormal_below:
+                cut = -np.log(recipe.abnormal_below)
+                loss = {"constant": cut, "zero": 0.0, "decreasing": p * cut / recipe.abnormal_below}[recipe.abnormal]
+            total += weights[target] * (1 - p) ** recipe.gamma * loss
+    return total / len(targets)
+
+
+MULTI_WEIGHTED = [
+    LossRecipe(kind="multi_weighted"),
+    LossRecipe(kind="multi_weighted", abnormal="zero", abnormal_below=0.3),
+    LossRecipe(kind="multi_weighted", abnormal="decreasing", abnormal_below=0.3, gamma=0.5),
+    LossRecipe(kind="multi_weighted", abnormal_below=0, weight_power=0.5, gamma=0),
+]
+
+
+@pytest.mark.parametrize("recipe", MULTI_WEIGHTED, ids=str)
+@pytest.mark.parametrize("counts", [HAM10000, np.array([900, 100])], ids=["seven", "two"])
+def test_multi_weighted_loss_and_its_gradient(recipe: LossRecipe, counts: NDArray[np.int64]) -> None:
+    logits, targets = examples(len(counts))
+    loss = create_loss(recipe, counts)
+    expected = multi_weighted_by_hand(recipe, logits.numpy(), targets.numpy(), counts, recipe.weight_power)
+    assert loss(logits, targets).item() == pytest.approx(expected, rel=1e-9)
+    assert torch.autograd.gradcheck(lambda x: loss(x, targets), logits.requires_grad_())
+
+
+def test_multi_weighted_loss_of_one_image_by_hand() -> None:
+    """Logits of 0 in 3 classes: p = 1/2 everywhere, so 3 · 1/4 · log 2, times the weight of a class as rare as the others."""
+    loss = create_loss(LossRecipe(kind="multi_weighted"), np.array([5, 5, 5]))
+    assert loss(torch.zeros(1, 3), torch.tensor([1])).item() == pytest.approx(0.75 * np.log(2), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "power"),
+    [(1, 0.0), (20, 0.0), (30, 1.2 / 16), (40, 0.3), (50, 1.2 * 9 / 16), (60, 1.2), (70, 1.2)],
+)
+def test_cumulative_learning_follows_the_papers_epochs(epoch: int, power: float) -> None:
+    """Epochs 20 to 60 of 70, as in the authors' recipe for HAM10000; without cumulative learning the power is there at once."""
+    recipe = LossRecipe(kind="multi_weighted", cumulative=(20 / 70, 60 / 70))
+    logits, targets = examples(7)
+    found = create_loss(recipe, HAM10000)(logits, targets, epoch / 70).item()
+    assert found == pytest.approx(multi_weighted_by_hand(recipe, logits.numpy(), targets.numpy(), HAM10000, power), rel=1e-9)
+    at_once = create_loss(LossRecipe(kind="multi_weighted"), HAM10000)
+    assert (found == pytest.approx(at_once(logits, targets, epoch / 70).item())) == (power == 1.2)
+
+
+def test_weights_may_come_all_at_once() -> None:
+    """Two equal shares: deferred re-weighting, and no division by their difference."""
+    loss = create_loss(LossRecipe(kind="multi_weighted", cumulative=(0.5, 0.5)), HAM10000)
+    logits, targets = examples(7)
+    before, at, after = (loss(logits, targets, share).item() for share in (0.49, 0.5, 0.51))
+    assert before != at == after == loss(logits, targets).item()
+
+
+def test_shares_out_of_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="first share of training lies after the second"):
+        LossRecipe(cumulative=(0.6, 0.2))
+
+
+@pytest.mark.parametrize("kind", sorted(set(LOSSES) - {"multi_weighted"}))
+def test_only_the_multi_weighted_loss_learns_cumulatively(kind: str) -> None:
+    recipe = LossRecipe(kind=kind, cumulative=(0.2, 0.6))  # type: ignore[arg-type]
+    with pytest.raises(RecipeError, match=f"training.loss.cumulative: the loss {kind} has no weights that grow"):
+        create_loss(recipe, HAM10000)
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES, *MULTI_WEIGHTED, LossRecipe(kind="focal", gamma=0.01)], ids=str)
+@pytest.mark.parametrize("size", [80.0, 1e4, 1e30])
+def test_losses_stay_finite_for_extreme_logits(recipe: LossRecipe, size: float) -> None:
+    """In float32, right and wrong, with a gradient in every logit."""
+    logits = torch.tensor([[size, -size], [-size, size], [size, size], [-size, 0.0]], requires_grad=True)
+    loss = create_loss(recipe, np.array([900, 100]))(logits, torch.tensor([0, 0, 1, 1]))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()

@@ -9,7 +9,7 @@ import torch
 
 from nevus.data.augment import apply, draw, plan
 from nevus.data.pack import Pack, pack_images
-from nevus.recipe import AugmentRecipe
+from nevus.recipe import AugmentRecipe, RandAugmentRecipe
 from nevus.training.resident import TOLERANCE, ResidentPack
 
 SIZE = 48
@@ -69,3 +69,13 @@ def test_two_runs_are_the_same_bit_for_bit(pack: Pack) -> None:
 
 def test_a_cpu_keeps_the_pack_on_disk(pack: Pack) -> None:
     assert ResidentPack.where_it_fits(pack, torch.device("cpu"), AugmentRecipe()) is None
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [AugmentRecipe(hair=0.1), AugmentRecipe(ruler=0.1), AugmentRecipe(randaugment=RandAugmentRecipe(kind="yao"))],
+    ids=["hair", "ruler", "randaugment"],
+)
+def test_what_the_sampler_cannot_draw_is_left_to_the_cpu(pack: Pack, recipe: AugmentRecipe) -> None:
+    """Declined before the device is asked for anything, so this needs none."""
+    assert ResidentPack.where_it_fits(pack, torch.device("cuda"), recipe) is None

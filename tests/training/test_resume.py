@@ -30,12 +30,23 @@ def killed_at(step: int) -> Report:
     return report
 
 
+# Whatever draws numbers or depends on how far training is.
+REGULARISED = [
+    "training.loss.kind=multi_weighted",
+    "training.loss.cumulative=[0.1, 0.8]",
+    "training.mixup=0.4",
+    "model.drop_block=0.4",
+    "model.drop_block_side=1",
+    "model.transform=dct",
+    "data.augment.randaugment.kind=yao",
+]
+SAMPLED = ["training.sampler=augmented", "training.early_stopping=9", "training.stop_monitor=loss"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "settings", [[], ["training.sampler=augmented", "training.early_stopping=9", "training.stop_monitor=loss"]]
-)
+@pytest.mark.parametrize("settings", [[], SAMPLED, REGULARISED], ids=["zoome", "sampled", "regularised"])
 def test_a_run_stopped_within_epochs_and_between_them_ends_with_the_same_weights(
-    phantoms: Manifest, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: list[str]
+    phantoms: Manifest, tiny: Recipe, settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny = tiny.with_settings(settings)
     whole = fit(tiny, phantoms, tmp_path / "whole")

@@ -1,7 +1,8 @@
 """Crop, rotation, flips and resize composed into one affine warp an image, deterministic by (seed, epoch, image).
 
 One interpolation instead of four keeps more detail and is several times faster. The whole image is fitted to the square
-input, as both papers do; beyond its border it is mirrored. Colour, CutOut, hair and ruler follow where a recipe asks for them.
+input, as both papers do; beyond its border it is mirrored. Colour, RandAugment, CutOut, hair and ruler follow where a recipe asks
+for them.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from nevus.data.artefacts import hair, ruler
 from nevus.data.images import Pixels
+from nevus.data.randaugment import Operation, change_pixels, compose, draw_operations
 from nevus.recipe import AugmentRecipe
 
 Matrix = NDArray[np.float64]
@@ -35,12 +37,14 @@ _MAX_OVERLAY_SEVERITY = 4.0
 @dataclass(frozen=True)
 class Plan:
     """What happens to each of N images: `warps` (N, 2, 3) from output to image pixels; and, where a recipe asks for them,
-    `colours` (N, 3, 4) affine in RGB, `boxes` (N, 4) to cut out as top, left, bottom, right, `overlays` (N, 3) draws."""
+    `colours` (N, 3, 4) affine in RGB, `boxes` (N, 4) to cut out as top, left, bottom, right, `overlays` (N, 3) draws, and each
+    image's `operations` of RandAugment, whose geometry is in the warps."""
 
     warps: Matrix
     colours: Matrix | None
     boxes: NDArray[np.int64] | None
     overlays: Matrix | None
+    operations: list[tuple[Operation, ...]] | None = None
 
 
 def centre_matrix(height: int, width: int, size: int) -> Matrix:
@@ -85,11 +89,18 @@ def plan(recipe: AugmentRecipe, draws: Matrix, shapes: NDArray[np.int64], size: 
     """What `recipe` does to images of `shapes` (N, 2), given their uniform numbers `draws` (N, len(DRAWS))."""
     coloured = recipe.brightness or recipe.contrast or recipe.saturation or recipe.hue_degrees
     names = ("hair", "ruler", "overlay")
+    warps, operations = random_matrices(recipe, draws, shapes, size), None
+    if recipe.randaugment.kind != "none":
+        # The overlays' number and a 1 seed generators of their own: another column would change all other numbers.
+        generators = [np.random.default_rng([int(number * 2**53), 1]) for number in _of(draws, "overlay")]
+        operations = [draw_operations(recipe.randaugment, rng) for rng in generators]
+        warps = np.stack([compose(*each) for each in zip(warps, operations, shapes[:, 0], shapes[:, 1], strict=True)])
     return Plan(
-        random_matrices(recipe, draws, shapes, size),
+        warps,
         _colours(recipe, draws) if coloured else None,
         _boxes(recipe, draws, size) if recipe.cutout else None,
         np.stack([_of(draws, name) for name in names], axis=1) if recipe.hair or recipe.ruler else None,
+        operations,
     )
 
 
@@ -106,6 +117,8 @@ def apply(steps: Plan, index: int, image: Pixels, recipe: AugmentRecipe, out: Pi
             out[:] = ruler(out, rng, rng.uniform(1, _MAX_OVERLAY_SEVERITY))
     if steps.colours is not None:
         cv2.transform(out, steps.colours[index], dst=out)
+    if steps.operations is not None:
+        out[:] = change_pixels(out, steps.operations[index])
     if steps.boxes is not None:
         top, left, bottom, right = steps.boxes[index]
         out[top:bottom, left:right] = np.rint(out.mean(axis=(0, 1)))

@@ -1,4 +1,4 @@
-"""LesionClassifier: backbone, attention, pooling, fusion and one linear layer."""
+"""LesionClassifier: backbone, DropBlock, attention, pooling, fusion, transform and one linear layer."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,10 @@ from torch import nn
 
 from nevus.errors import RecipeError
 from nevus.networks.backbones import create_backbone
+from nevus.networks.drop_block import DropBlock
 from nevus.networks.fusion import create_fusion
 from nevus.networks.soft_attention import SoftAttention, check_map
+from nevus.networks.spectral import feature_transform, map_transform
 from nevus.recipe import ModelRecipe
 
 
@@ -38,8 +40,8 @@ class LesionClassifier(nn.Module):
     num_metadata
         M of the encoded metadata.
     size
-        Side of the square input, pixels. Flattening fixes the network to it; elsewhere it may be None, and soft attention then
-        refuses too small a map when it meets one.
+        Side of the square input, pixels. Flattening and a transform of the map fix the network to it; elsewhere it may be None,
+        and soft attention then refuses too small a map when it meets one.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class LesionClassifier(nn.Module):
         self.num_metadata = num_metadata
         self.bgr = recipe.bgr
         self.backbone = create_backbone(recipe.backbone, recipe.tap, recipe.pretrained, recipe.attention)
+        self.drop_block = DropBlock(recipe.drop_block, recipe.drop_block_side)
         self.attention: nn.Module = nn.Identity()
         num_features = self.backbone.num_channels
         side = None if size is None else self.backbone.map_shape(size)[1]
@@ -70,12 +73,14 @@ class LesionClassifier(nn.Module):
                 side = -(-side // 2)
             self.attention = SoftAttention(num_features, recipe.attention.num_heads, recipe.attention.mode)
             num_features *= 2
+        self.map_transform = map_transform(recipe.map_transform, side)
         self.pool = POOLINGS[recipe.pooling]
         if recipe.pooling == "flatten":
             if side is None:
                 raise RecipeError('model.pooling = "flatten" needs a fixed input size. Give it, or choose "average".')
             num_features *= side * side
         self.fusion = create_fusion(recipe.fusion, num_features, num_metadata)
+        self.transform = feature_transform(recipe.transform, self.fusion.num_outputs)
         self.dropout = nn.Dropout(recipe.dropout)
         self.head = nn.Linear(self.fusion.num_outputs, num_classes)
 
@@ -98,7 +103,7 @@ class LesionClassifier(nn.Module):
         """(N, 3, H, W) to the image's features (N, F), before any metadata; with `bgr` the channels are turned round here."""
         if self.bgr:
             batch = batch.flip(1)
-        return self.pool(self.attention(self.backbone(batch)))
+        return self.pool(self.map_transform(self.attention(self.drop_block(self.backbone(batch)))))
 
     def forward(
         self, batch: torch.Tensor, metadata: torch.Tensor | None = None, present: torch.Tensor | None = None
@@ -120,5 +125,5 @@ class LesionClassifier(nn.Module):
         elif present is None:
             present = torch.ones(len(batch), dtype=torch.bool, device=batch.device)
         fused = self.fusion(self.features(batch), metadata, present)
-        logits: torch.Tensor = self.head(self.dropout(fused))
+        logits: torch.Tensor = self.head(self.dropout(self.transform(fused)))
         return logits

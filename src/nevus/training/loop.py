@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from safetensors.torch import load_file
 from nevus.errors import DataError, NevusError
 from nevus.networks.classifier import LesionClassifier
 from nevus.networks.losses import create_loss
-from nevus.recipe import Recipe
+from nevus.recipe import LossRecipe, Recipe
 from nevus.training.checkpoint import Progress, State, header_of, load_checkpoint, progress_of, save_checkpoint, save_weights
 from nevus.training.hardware import lay_out
 from nevus.training.loader import Examples, Rows, Timed, normalise, num_steps, training_batches
 from nevus.training.log import Log, Report
+from nevus.training.mixup import Mixture
 from nevus.training.optimiser import Schedule, create_optimiser
 from nevus.training.resident import ResidentPack
 from nevus.training.sampler import epoch_counts
@@ -73,7 +75,7 @@ def train(
         training.sampler, np.bincount(examples.targets[training_rows], minlength=network.num_classes).astype(np.int64)
     )
     loss_function = create_loss(training.loss, class_counts, examples.classes)
-    validation_loss = loss_function if training.loss.validation == "same" else torch.nn.functional.cross_entropy
+    validation_loss = loss_function if training.loss.validation == "same" else create_loss(LossRecipe(), class_counts)
     average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (network.mean, network.std))
     steps_per_epoch = num_steps(int(class_counts.sum()), training.batch_size, training.epoch_steps)
@@ -104,14 +106,17 @@ def train(
         )
         for batch in batches:
             batch = batch.to(device)
+            share = network.drop_block.share = progress.step / schedule.num_steps
             rate = schedule.rate(progress.step)
             for group in optimiser.param_groups:
                 group["lr"] = rate
             # Seeding every step makes drop-out a function of the step: nothing random has to be saved to resume exactly.
             torch.manual_seed(int(np.random.SeedSequence([training.seed, progress.step, rank]).generate_state(1)[0]))
+            mixture = Mixture.draw(training.mixup, training.seed, progress.step, len(batch.targets), device)
+            images, metadata = mixture.blend(normalise(batch.images, mean, std)), mixture.blend(batch.metadata)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                logits = model(normalise(batch.images, mean, std), batch.metadata, batch.present)
-            loss = loss_function(logits.float(), batch.targets)
+                logits = model(images, metadata, mixture.either(batch.present)).float()
+            loss = mixture.loss(partial(loss_function, logits, share=share), batch.targets)
             accelerator.backward(loss)
             if training.clip_norm:
                 accelerator.clip_grad_norm_(network.parameters(), training.clip_norm)

@@ -33,8 +33,8 @@ class ResidentPack:
 
     @classmethod
     def where_it_fits(cls, pack: Pack, device: torch.device, recipe: AugmentRecipe) -> "ResidentPack | None":
-        """The pack on an accelerator with room for it; None on a CPU, without room, or where hair or rulers are drawn."""
-        if device.type != "cuda" or recipe.hair or recipe.ruler:
+        """The pack on an accelerator with room for it; None on a CPU, without room, or with hair, rulers or RandAugment."""
+        if device.type != "cuda" or recipe.hair or recipe.ruler or recipe.randaugment.kind != "none":
             return None
         free, _ = torch.cuda.mem_get_info(device)
         return cls(pack, device) if 3 * int(pack.shapes.prod(axis=1).sum()) <= _SHARE * free else None

@@ -349,7 +349,7 @@ def test_arguments_that_cannot_be_meant(tmp_path: Path) -> None:
     images, table = photos(tmp_path / "images"), written(tmp_path, HAM)
     with pytest.raises(DataError, match=r"--source isic2021: there is no such source\. Choose one of ham10000, isic2018"):
         prepare("isic2021", images=[images], metadata=table)
-    with pytest.raises(DataError, match=r"--missing ignore: expected error or drop"):
+    with pytest.raises(DataError, match=r"--missing ignore: expected error, drop or keep"):
         prepare("ham10000", images=[images], metadata=table, missing="ignore")
     with pytest.raises(DataError, match=r"--images .*none, .*table\.csv: not a folder"):
         prepare("ham10000", images=[images, tmp_path / "none", table], metadata=table)

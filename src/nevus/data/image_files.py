@@ -82,7 +82,7 @@ def _index_containers(containers: Sequence[Path]) -> tuple[dict[str, Path], list
 def with_files(frame: pd.DataFrame, images: Mapping[str, Path], origin: Path, missing: str) -> pd.DataFrame:
     """The frame with each row's path; rows without a file are all named where `missing` is "error", left out where it is "drop",
     and have an empty path where it is "keep"."""
-    paths = frame["image_id"].map({name: str(path) for name, path in images.items()})
+    paths = frame["image_id"].map({name: str(path) for name, path in images.items()}).astype(object)
     absent = paths.isna()
     if absent.all() and missing != "keep":
         raise DataError(f"{origin}: none of its {len(frame)} images is in --images. Its first is {frame['image_id'].iloc[0]}.")

@@ -85,8 +85,10 @@ def _support_vectors(num_inputs: int, weight: str | None, seed: int, folds: Call
     """C = 1 with a radial kernel on at most 128 principal components; Platt's sigmoids, fitted to answers of machines that had
     not seen the rows' groups (three inner folds of the training rows), turn its margins into probabilities (Platt 1999)."""
     machine = SVC(C=1.0, class_weight=weight, cache_size=500)
-    scaled = make_pipeline(StandardScaler(), PCA(min(128, num_inputs), random_state=seed), machine)
-    return CalibratedClassifierCV(scaled, method="sigmoid", cv=folds(), ensemble=False)
+    inner = folds()
+    num_components = min(128, num_inputs, *(len(train) for train, _ in inner))
+    scaled = make_pipeline(StandardScaler(), PCA(num_components, random_state=seed), machine)
+    return CalibratedClassifierCV(scaled, method="sigmoid", cv=inner, ensemble=False)
 
 
 def _gradient_boosting(num_inputs: int, weight: str | None, seed: int, folds: Callable[[], Any]) -> Any:

@@ -20,6 +20,7 @@ Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _NUM_INNER = 3
+_NUM_COMPONENTS = 128
 # "balanced" weighs an image by W_c = N / (C · N_c), as the 2022 paper's loss does.
 CLASS_WEIGHTS = ("none", "balanced")
 
@@ -58,7 +59,7 @@ def fit_estimator(
     """
     check_choice(name, class_weights)
     weight = None if class_weights == "none" else class_weights
-    estimator = ESTIMATORS[name](inputs.shape[1], weight, seed, lambda: _inner_folds(targets, groups, seed))
+    estimator = ESTIMATORS[name]((len(inputs), inputs.shape[1]), weight, seed, lambda: _inner_folds(targets, groups, seed))
     fitted = estimator.fit(inputs, targets)
     return lambda rows: np.asarray(fitted.predict_proba(rows), np.float64)
 
@@ -71,34 +72,42 @@ def check_choice(name: str, class_weights: str) -> None:
         raise DataError(f"--class-weights {class_weights}: expected one of {', '.join(CLASS_WEIGHTS)}.")
 
 
-def _logistic_regression(num_inputs: int, weight: str | None, seed: int, folds: Callable[[], Any]) -> Any:
+def _logistic_regression(shape: tuple[int, int], weight: str | None, seed: int, folds: Callable[[], Any]) -> Any:
     """Multinomial, L2. C falls with the number of inputs, from 1: a dozen fields need little shrinking, 1,280 features much."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=min(1.0, 10 / num_inputs), class_weight=weight, max_iter=2000))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=min(1.0, 10 / shape[1]), class_weight=weight, max_iter=2000))
 
 
-def _random_forest(num_inputs: int, weight: str | None, seed: int, folds: Callable[[], Any]) -> Any:
+def _random_forest(shape: tuple[int, int], weight: str | None, seed: int, folds: Callable[[], Any]) -> Any:
     """300 trees with five rows a leaf at least, so that a leaf's shares are probabilities and not memories."""
     return RandomForestClassifier(300, min_samples_leaf=5, class_weight=weight, random_state=seed)
 
 
-def _support_vectors(num_inputs: int, weight: str | None, seed: int, folds: Callable[[], Any]) -> Any:
+def _support_vectors(shape: tuple[int, int], weight: str | None, seed: int, folds: Callable[[], Any]) -> Any:
     """C = 1 with a radial kernel on at most 128 principal components; Platt's sigmoids, fitted to answers of machines that had
     not seen the rows' groups (three inner folds of the training rows), turn its margins into probabilities (Platt 1999)."""
-    machine = SVC(C=1.0, class_weight=weight, cache_size=500)
     inner = folds()
-    num_components = min(128, num_inputs, *(len(train) for train, _ in inner))
-    scaled = make_pipeline(StandardScaler(), PCA(num_components, random_state=seed), machine)
+    components = _components(shape[1], min(len(train) for train, _ in inner), seed)
+    machine = SVC(C=1.0, class_weight=weight, cache_size=500)
+    scaled = make_pipeline(StandardScaler(), components, machine)
     return CalibratedClassifierCV(scaled, method="sigmoid", cv=inner, ensemble=False)
 
 
-def _gradient_boosting(num_inputs: int, weight: str | None, seed: int, folds: Callable[[], Any]) -> Any:
-    """100 rounds of trees of 15 leaves at rate 0.1. No early stopping: its inner split would not know of groups."""
-    return HistGradientBoostingClassifier(
+def _gradient_boosting(shape: tuple[int, int], weight: str | None, seed: int, folds: Callable[[], Any]) -> Any:
+    """100 rounds of trees of 15 leaves at rate 0.1, beyond 128 inputs on 128 principal components. No early stopping: its inner
+    split would not know of groups."""
+    trees = HistGradientBoostingClassifier(
         max_iter=100, max_leaf_nodes=15, l2_regularization=1.0, early_stopping=False, class_weight=weight, random_state=seed
     )
+    if shape[1] <= _NUM_COMPONENTS:
+        return trees
+    return make_pipeline(StandardScaler(), _components(shape[1], shape[0], seed), trees)
 
 
-ESTIMATORS: dict[str, Callable[[int, str | None, int, Callable[[], Any]], Any]] = {
+def _components(num_inputs: int, num_rows: int, seed: int) -> PCA:
+    return PCA(min(_NUM_COMPONENTS, num_inputs, num_rows), random_state=seed)
+
+
+ESTIMATORS: dict[str, Callable[[tuple[int, int], str | None, int, Callable[[], Any]], Any]] = {
     "logistic_regression": _logistic_regression,
     "random_forest": _random_forest,
     "support_vectors": _support_vectors,

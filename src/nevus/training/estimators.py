@@ -61,7 +61,14 @@ def fit_estimator(
     weight = None if class_weights == "none" else class_weights
     estimator = ESTIMATORS[name]((len(inputs), inputs.shape[1]), weight, seed, lambda: _inner_folds(targets, groups, seed))
     fitted = estimator.fit(inputs, targets)
-    return lambda rows: np.asarray(fitted.predict_proba(rows), np.float64)
+    # Platt's sigmoids answer at the shares of the rows they were fitted to, whatever the margins were weighted by.
+    factors = 1 / np.bincount(targets) if weight and name == "support_vectors" else np.ones(int(targets.max()) + 1)
+
+    def answer(rows: NDArray[np.floating]) -> Floats:
+        weighted = np.asarray(fitted.predict_proba(rows), np.float64) * factors
+        return np.asarray(weighted / weighted.sum(axis=1, keepdims=True))
+
+    return answer
 
 
 def check_choice(name: str, class_weights: str) -> None:

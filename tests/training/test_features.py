@@ -25,7 +25,7 @@ def test_features_are_the_networks_of_each_image_alone(phantoms: Manifest) -> No
     mean, std = np.array(backbone.mean), np.array(backbone.std)
     for row in (0, 64, 69):
         image = pack.image(row)
-        pixels = (warp(image, centre_matrix(*image.shape[:2], 32), 32) / 255 - mean) / std
+        pixels = (warp(image, centre_matrix(image.shape[0], image.shape[1], 32), 32) / 255 - mean) / std
         with torch.no_grad():
             alone = backbone(torch.from_numpy(pixels.transpose(2, 0, 1)[None]).float())
         assert pooled[row] == pytest.approx(alone.mean(dim=(0, 2, 3)).numpy(), abs=1e-4)

@@ -64,7 +64,8 @@ def compare(
     figures = [overall(part) for part in judged]
     known = [name for name in FIGURES if all(part.get(name) is not None for part in figures)]
     chosen = [{name: figure for name in known if (figure := part[name]) is not None} for part in figures]
-    effects = compare_figures(*chosen, groups, judged[0].targets, num_resamples=num_resamples, seed=seed)
+    one, other = chosen
+    effects = compare_figures(one, other, groups, judged[0].targets, num_resamples=num_resamples, seed=seed)
     method = _METHOD.format(num_groups, num_resamples)
     return {
         "first": tables[0].source,
@@ -74,8 +75,8 @@ def compare(
         "num_groups": num_groups,
         "differences": {
             name: {
-                "first": value(chosen[0][name], len(groups)),
-                "second": value(chosen[1][name], len(groups)),
+                "first": value(one[name], len(groups)),
+                "second": value(other[name], len(groups)),
                 "value": found.value,
                 "low": found.low,
                 "high": found.high,

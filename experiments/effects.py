@@ -14,7 +14,7 @@ from nevus.metrics.comparison import effect
 from nevus.metrics.intervals import percentile_interval, resample
 
 FIGURES = ("balanced_accuracy", "auc", "macro_auc", "accuracy", "recall_sd")
-NUM_RESAMPLES = 2000
+NUM_RESAMPLES = 1000
 
 
 def summarise(tables: dict[str, Predictions], factors: list[str]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def feature_maps(run: Run) -> torch.Tensor:
         backbone = create_backbone(model.backbone, model.tap, model.pretrained)
         with CountProgress("looking", "images") as progress, replacing(path) as beside, beside.open("wb") as file:
             np.save(file, frozen_features(backbone, run.pack, run.recipe.data.size, maps=True, progress=progress))
-    return torch.from_numpy(np.load(path))
+    return torch.from_numpy(np.load(path)).contiguous(memory_format=torch.channels_last)
 
 
 def predictions(run: Run, maps: torch.Tensor, protocol: str, cell: frozenset[str]) -> Predictions:

@@ -19,8 +19,8 @@ test-slow: .venv/installed
 	$(PYTEST) -m "not gpu" --durations=10 --cov=nevus --cov-branch --cov-report=term --cov-fail-under=85
 
 check: .venv/installed
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks experiments
+	$(BIN)/ruff format --check src tests benchmarks experiments
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -202,7 +202,10 @@ def test_fit_prints_its_bundle(
         (["evaluate", "none.csv"], "none.csv: no such file"),
         (["cross-validate", "none.toml", "--out", "run"], "none.toml: cannot be read"),
         (["prepare", "--source", "moon", "--images", ".", "--out", "m.csv"], "Choose one of ham10000"),
-        (["prepare", "--source", "ham10000", "--images", ".", "--out", "m.csv", "--missing", "x"], "expected error or drop"),
+        (
+            ["prepare", "--source", "ham10000", "--images", ".", "--out", "m.csv", "--missing", "x"],
+            "expected error, drop or keep",
+        ),
         (["prepare", "--source", "ham10000", "--images", "gone", "--out", "m.csv"], "gone: not a folder"),
         (["report", "none"], "cannot be read"),
         (["predict", "x.jpg", "--bundle", "none"], "x.jpg: no such file"),

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("numpy", "opencv-python-headless", "simplejpeg", "onnxruntime", "torch", "timm", "accelerate")
+_PACKAGES = ("numpy", "opencv-python-headless", "simplejpeg", "onnxruntime", "torch", "timm", "accelerate", "scikit-learn")
 
 
 def provenance() -> dict[str, Any]:

@@ -274,6 +274,32 @@ def test_missing_images_are_all_named_or_dropped(tmp_path: Path, source: str, ca
     assert f"{count - 1} of {count} rows have no image file and are left out" in caplog.text
 
 
+@pytest.mark.parametrize("source", list(TABLES))
+def test_rows_without_an_image_are_kept_with_an_empty_path(tmp_path: Path, source: str, caplog: pytest.LogCaptureFixture) -> None:
+    photos(tmp_path / "images", ("ISIC_2.jpg",))
+    count = NUM_IMAGES[source]
+    manifest = prepared(tmp_path, source, missing="keep").write(tmp_path / "there" / "manifest.csv")
+    assert manifest.frame["path"].tolist() == ["", "../images/ISIC_2.jpg", *[""] * (count - 2)]
+    assert f"{count - 1} of {count} rows have no image file; they serve metadata alone" in caplog.text
+    with pytest.raises(DataError, match=f"(?s){count - 1} problems.*row 2: path '': may not be empty"):
+        Manifest.read(manifest.path)
+    again = Manifest.read(manifest.path, without_images=True)
+    assert again.frame["path"].tolist() == manifest.frame["path"].tolist()
+    (tmp_path / "images" / "ISIC_2.jpg").unlink()
+    with pytest.raises(DataError, match=r"1 problems.*\n  row 3: path '../images/ISIC_2.jpg': no such file"):
+        Manifest.read(manifest.path, without_images=True)
+
+
+def test_a_table_alone_needs_no_folder_of_images_where_rows_are_kept(tmp_path: Path) -> None:
+    table = written(tmp_path, HAM)
+    manifest = prepare("ham10000", images=[], metadata=table, missing="keep")
+    assert (manifest.frame["path"] == "").all()
+    with pytest.raises(DataError, match="--images: not given"):
+        prepare("ham10000", images=[], metadata=table)
+    with pytest.raises(DataError, match="--images: not given"):
+        prepare("folders", images=[], missing="keep")
+
+
 @pytest.mark.parametrize("missing", ["error", "drop"])
 def test_images_of_another_data_set(tmp_path: Path, missing: str) -> None:
     photos(tmp_path / "images", ("IMG_1.jpg",))
@@ -349,7 +375,7 @@ def test_arguments_that_cannot_be_meant(tmp_path: Path) -> None:
     images, table = photos(tmp_path / "images"), written(tmp_path, HAM)
     with pytest.raises(DataError, match=r"--source isic2021: there is no such source\. Choose one of ham10000, isic2018"):
         prepare("isic2021", images=[images], metadata=table)
-    with pytest.raises(DataError, match=r"--missing ignore: expected error or drop"):
+    with pytest.raises(DataError, match=r"--missing ignore: expected error, drop or keep"):
         prepare("ham10000", images=[images], metadata=table, missing="ignore")
     with pytest.raises(DataError, match=r"--images .*none, .*table\.csv: not a folder"):
         prepare("ham10000", images=[images, tmp_path / "none", table], metadata=table)

@@ -20,7 +20,9 @@ ManifestPath = Annotated[Path | None, typer.Option("--manifest", help="the manif
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document on standard output")]
 
 
-def inputs(path: Path, manifest: Path | None, settings: list[str] | None) -> "tuple[Recipe, Manifest]":
+def inputs(
+    path: Path, manifest: Path | None, settings: list[str] | None, *, without_images: bool = False
+) -> "tuple[Recipe, Manifest]":
     """The recipe with its settings, and the manifest it names or that was given."""
     from nevus.recipe import Recipe
 
@@ -28,21 +30,21 @@ def inputs(path: Path, manifest: Path | None, settings: list[str] | None) -> "tu
     given = str(manifest or recipe.data.manifest)
     if not given:
         raise RecipeError(f"{path}: names no data.manifest. Give --manifest, as `nevus prepare` writes one.")
-    return recipe.with_settings([f"data.manifest={json.dumps(given)}"]), read_manifest(Path(given))
+    return recipe.with_settings([f"data.manifest={json.dumps(given)}"]), read_manifest(Path(given), without_images=without_images)
 
 
-def read_manifest(path: Path) -> "Manifest":
-    """The manifest at a path."""
+def read_manifest(path: Path, *, without_images: bool = False) -> "Manifest":
+    """The manifest at a path; rows without an image are refused unless they were asked for."""
     from nevus.data.manifest import Manifest
 
-    return Manifest.read(path)
+    return Manifest.read(path, without_images=without_images)
 
 
-def need_torch() -> None:
+def need_torch(*others: str) -> None:
     """Raise where what training needs is not installed."""
     from importlib.util import find_spec
 
-    if missing := [name for name in ("torch", "timm", "accelerate", "onnx") if find_spec(name) is None]:
+    if missing := [name for name in ("torch", "timm", "accelerate", "onnx", *others) if find_spec(name) is None]:
         raise NevusError(f"training needs {', '.join(missing)}. Install them with: pip install 'nevus[train]'")
 
 

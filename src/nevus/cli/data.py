@@ -16,11 +16,13 @@ sources = typer.Typer(help="Get public data sets.", no_args_is_help=True, rich_m
 
 def prepare(
     source: Annotated[str, typer.Option(help="ham10000, isic2020, isic2018, isic2019, isic-archive or folders")],
-    images: Annotated[list[Path], typer.Option(help="folder of the images, searched with its subfolders; repeatable")],
     out: Annotated[Path, typer.Option(help="the manifest to write, .csv or .parquet")],
+    images: Annotated[
+        list[Path] | None, typer.Option(help="folder of the images, searched with its subfolders; repeatable")
+    ] = None,
     metadata: Annotated[Path | None, typer.Option(help="the source's table")] = None,
     lesions: Annotated[Path | None, typer.Option(help="isic2020: a table image_name,lesion_id that names duplicates")] = None,
-    missing: Annotated[str, typer.Option(help="rows without an image file: error or drop")] = "error",
+    missing: Annotated[str, typer.Option(help="rows without an image file: error, drop, or keep for metadata alone")] = "error",
     join_copies: Annotated[
         bool, typer.Option("--join-copies/--keep-copies", help="read every image and join near-duplicates in one group")
     ] = True,
@@ -31,11 +33,11 @@ def prepare(
     from nevus.data.sources import prepare as prepare_source
     from nevus.progress import CountProgress
 
-    manifest = prepare_source(source, images=images, metadata=metadata, lesions=lesions, missing=missing)
+    manifest = prepare_source(source, images=images or [], metadata=metadata, lesions=lesions, missing=missing)
     links: list[tuple[str, str]] = []
     if join_copies:
         with CountProgress("looking for copies", "images") as progress:
-            links = near_duplicate_links(manifest, progress=progress)
+            links = near_duplicate_links(manifest.where(manifest.frame["path"] != ""), progress=progress)
         manifest = manifest.joined(links)
     manifest.write(out)
     frame = manifest.frame

@@ -38,6 +38,28 @@ def evaluate(
         typer.echo(evaluation_table(document))
 
 
+def compare(
+    first: Annotated[Path, typer.Argument(help="a predictions.csv")],
+    second: Annotated[Path, typer.Argument(help="another one about the same images")],
+    operating_point: Annotated[str, typer.Option(help="youden, or sensitivity:0.90")] = "youden",
+    out: Annotated[Path | None, typer.Option(help="also write the document here")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how far two systems differ on the same images, with a paired test over lesions or patients."""
+    from nevus.evaluation.compare import compare as compare_predictions
+    from nevus.evaluation.compare import comparison_table
+    from nevus.files import write_json
+    from nevus.provenance import provenance
+
+    document = compare_predictions(first, second, operating_point=operating_point, provenance=provenance())
+    if out:
+        write_json(out, document)
+    if as_json:
+        print_json(document)
+    else:
+        typer.echo(comparison_table(document))
+
+
 def report(
     runs: Annotated[list[Path], typer.Argument(help="folders that cross-validate wrote; several are set side by side")],
     out: Annotated[Path | None, typer.Option(help="the page to write; report.html in the first folder by default")] = None,

@@ -53,6 +53,40 @@ def cross_validate(
         typer.echo(f"\n{page}")
 
 
+def baselines(
+    recipe: RecipePath,
+    out: Annotated[Path, typer.Option(help="the folder of the runs, one a model; the same command goes on where it was stopped")],
+    manifest: ManifestPath = None,
+    settings: Settings = None,
+    what: Annotated[str, typer.Option("--inputs", help="metadata, image or both; metadata needs no image at all")] = "both",
+    models: Annotated[list[str] | None, typer.Option(help="only this classifier; repeatable")] = None,
+    class_weights: Annotated[str, typer.Option(help="none, or balanced: answer at equal shares of the classes")] = "none",
+    folds: Annotated[Path | None, typer.Option(help="use this folds.csv instead of splitting anew")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cross-validate what is simpler: metadata alone, and classical classifiers on the features of a frozen backbone."""
+    chosen, rows = inputs(recipe, manifest, settings, without_images=what == "metadata")
+    need_torch("sklearn")
+    from nevus.evaluation.baselines import baselines as run
+    from nevus.evaluation.baselines import baselines_table
+    from nevus.training.estimators import ESTIMATORS
+
+    documents = run(
+        chosen,
+        rows,
+        out,
+        inputs=what,
+        models=models or tuple(ESTIMATORS),
+        class_weights=class_weights,
+        folds=folds,
+        say=lambda text: print(text, file=sys.stderr),
+    )
+    if as_json:
+        print_json(documents)
+    else:
+        typer.echo(baselines_table(documents))
+
+
 def demo(
     out: Annotated[Path, typer.Option(help="folder for the phantoms, the runs and report.html")] = Path("demo"),
     open_page: Annotated[bool | None, typer.Option("--open/--no-open", help="open the report in a browser")] = None,

@@ -80,15 +80,19 @@ def _index_containers(containers: Sequence[Path]) -> tuple[dict[str, Path], list
 
 
 def with_files(frame: pd.DataFrame, images: Mapping[str, Path], origin: Path, missing: str) -> pd.DataFrame:
-    """The frame with each row's path; rows without a file are left out, or all named where `missing` is "error"."""
-    paths = frame["image_id"].map({name: str(path) for name, path in images.items()})
+    """The frame with each row's path; rows without a file are all named where `missing` is "error", left out where it is "drop",
+    and have an empty path where it is "keep"."""
+    paths = frame["image_id"].map({name: str(path) for name, path in images.items()}).astype(object)
     absent = paths.isna()
-    if absent.all():
+    if absent.all() and missing != "keep":
         raise DataError(f"{origin}: none of its {len(frame)} images is in --images. Its first is {frame['image_id'].iloc[0]}.")
     if absent.any() and missing == "error":
         problems = [f"row {index + 2}: {frame['image_id'][index]}" for index in absent.to_numpy().nonzero()[0]]
         remedy = "Complete --images, or give --missing drop to use the images that are there."
         raise DataError(listed(f"{origin}: {len(problems)} of {len(frame)} rows have no image file:", problems, remedy=remedy))
+    if missing == "keep":
+        _LOG.warning("%s: %d of %d rows have no image file; they serve metadata alone.", origin, int(absent.sum()), len(frame))
+        return frame.assign(path=paths.fillna(""))
     if absent.any():
         _LOG.warning("%s: %d of %d rows have no image file and are left out.", origin, int(absent.sum()), len(frame))
     return frame.assign(path=paths)[~absent]  # the index still says which row of the table each is

@@ -64,7 +64,8 @@ class Manifest:
     """Images with what is known of them.
 
     `frame` has exactly `COLUMNS`: text with "" for unknown, `target` nullable Int64 (1 malignant, 0 benign), `age_years` float
-    with NaN for unknown. `path` is relative to `root`, the folder of the manifest. `path` of the dataclass is the file.
+    with NaN for unknown. `path` is relative to `root`, the folder of the manifest, and never empty unless rows without an image
+    were asked for. `path` of the dataclass is the file.
     """
 
     frame: pd.DataFrame
@@ -75,8 +76,8 @@ class Manifest:
         return len(self.frame)
 
     @classmethod
-    def read(cls, path: Path | str, *, check_files: bool = True) -> "Manifest":
-        """Read and check a manifest, CSV or Parquet.
+    def read(cls, path: Path | str, *, check_files: bool = True, without_images: bool = False) -> "Manifest":
+        """Read and check a manifest, CSV or Parquet; `check_files` and `without_images` are those of `build`.
 
         Raises
         ------
@@ -89,7 +90,7 @@ class Manifest:
         """
         path = Path(path)
         table = read_table(path, required=("image_id", "path"))
-        return cls.build(table, path.parent, path, check_files=check_files)
+        return cls.build(table, path.parent, path, check_files=check_files, without_images=without_images)
 
     @classmethod
     def build(
@@ -100,6 +101,7 @@ class Manifest:
         *,
         links: Sequence[tuple[str, str]] = (),
         check_files: bool = True,
+        without_images: bool = False,
     ) -> "Manifest":
         """Check a table of text cells and complete it.
 
@@ -115,13 +117,15 @@ class Manifest:
             Pairs of image ids that show the same lesion (near-duplicates); their groups become one.
         check_files
             Also see that every image file exists.
+        without_images
+            Accept rows with an empty path: an image that is not at hand. Nobody who reads images asks for them.
         """
         _check_columns(table, path)
         frame = pd.DataFrame({name: table.get(name, "") for name in COLUMNS}, index=table.index)
         frame = frame.apply(lambda column: column.str.strip())
-        problems = find_problems(frame)
+        problems = find_problems(frame, without_images=without_images)
         if check_files and not problems:
-            problems = [f"row {index + 2}: path {text}" for index, text in find_missing(root, frame["path"])]
+            problems = [f"row {index + 2}: path {text}" for index, text in find_missing(root, frame["path"][frame["path"] != ""])]
         if problems:
             remedy = "Mend these rows; nothing was read."
             raise DataError(listed(f"{path}: {len(problems)} problems:", problems, remedy=remedy))
@@ -151,7 +155,8 @@ class Manifest:
         folder, root = path.parent.resolve(), self.root.resolve()
         frame = self.frame.copy()
         if folder != root:
-            frame["path"] = move_paths(frame["path"], root, folder)
+            named = frame["path"] != ""
+            frame.loc[named, "path"] = move_paths(frame["path"][named], root, folder)
         with replacing(path) as beside:
             if path.suffix.lower() in (".parquet", ".pq"):
                 frame.to_parquet(beside, index=False)

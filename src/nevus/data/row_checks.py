@@ -20,16 +20,21 @@ _UNKNOWN, _WRONG = -1, -2
 Flags = NDArray[np.bool_]
 
 
-def find_problems(frame: pd.DataFrame) -> list[str]:
-    """Every fault of every row, in the order of the rows; the header is row 1, and the index counts from the row after it."""
+def find_problems(frame: pd.DataFrame, *, without_images: bool = False) -> list[str]:
+    """Every fault of every row, in the order of the rows; the header is row 1, and the index counts from the row after it.
+
+    A path may be empty only `without_images`.
+    """
     found: list[tuple[int, str]] = []
 
     def add(mask: Flags, column: str, expected: str) -> None:
         rows = frame.index.to_numpy(np.int64)[mask]
         found.extend((int(row), f"{column} {value!r}: {expected}") for row, value in zip(rows, frame[column][mask], strict=True))
 
-    for column in ("image_id", "path"):
-        add((frame[column] == "").to_numpy(), column, "may not be empty")
+    add((frame["image_id"] == "").to_numpy(), "image_id", "may not be empty")
+    if not without_images:
+        remedy = "only `nevus baselines --inputs metadata` uses rows without an image"
+        add((frame["path"] == "").to_numpy(), "path", f"may not be empty: {remedy}")
     codes, ids = number_values(frame["image_id"])
     if len(ids) < len(frame):
         add((np.bincount(codes)[codes] > 1) & (frame["image_id"] != "").to_numpy(), "image_id", "appears more than once")

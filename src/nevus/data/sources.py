@@ -65,7 +65,8 @@ def prepare(
         For "isic2020": a table `image_name,lesion_id`, whose equal ids join duplicates. For "isic2018" and "isic2019": a table
         with `image` and any of `lesion_id`, `age_approx`, `sex`, `anatom_site_general`.
     missing
-        What to do with rows whose image file is not there: "error" or "drop".
+        What to do with rows whose image file is not there: "error", "drop", or "keep" them with an empty path,
+        for metadata alone; then `images` may be empty.
 
     Raises
     ------
@@ -74,17 +75,19 @@ def prepare(
     """
     if source not in SOURCES:
         raise DataError(f"--source {source}: there is no such source. Choose one of {', '.join(SOURCES)}.")
-    if missing not in ("error", "drop"):
-        raise DataError(f"--missing {missing}: expected error or drop.")
+    if missing not in ("error", "drop", "keep"):
+        raise DataError(f"--missing {missing}: expected error, drop or keep.")
+    if not images and (missing != "keep" or source == "folders"):
+        raise DataError("--images: not given. Name the folder of the images; a table alone needs --missing keep.")
     if absent := [str(folder) for folder in images if not folder.is_dir()]:
         raise DataError(f"--images {', '.join(absent)}: not a folder.")
     _refuse_unread(source, metadata, lesions)
-    request = Request(metadata, lesions, {} if source == "folders" else index_images(images), images)
+    request = Request(metadata, lesions, {} if source == "folders" or not images else index_images(images), images)
     frame = SOURCES[source](request)
     origin = metadata or images[0]
     if source != "folders":
         frame = with_files(frame, request.images, origin, missing)
-    return Manifest.build(frame, Path(), Path(origin), check_files=False)
+    return Manifest.build(frame, Path(), Path(origin), check_files=False, without_images=missing == "keep")
 
 
 def _refuse_unread(source: str, metadata: Path | None, lesions: Path | None) -> None:

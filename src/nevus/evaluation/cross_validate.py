@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def cross_validate(
     """
     out = Path(out)
     run = begin_run(recipe, manifest, out, lambda text: print(text, file=sys.stderr))
-    assignment = _folds(run, folds)
+    assignment = assign_folds(run.recipe, run.manifest, run.folder, folds)
     chosen = sorted(set(assignment.tested if only is None else only))
     if unknown := [fold for fold in chosen if fold not in assignment.tested]:
         tested = ", ".join(map(str, assignment.tested))
@@ -76,28 +76,28 @@ def cross_validate(
     return document
 
 
-def _folds(run: Run, given: Path | None) -> Folds:
+def assign_folds(recipe: Recipe, manifest: Manifest, folder: Path, given: Path | None) -> Folds:
     """The folds of the run: those already in its folder, those given, or a new split; always written to its folder."""
-    path = run.folder / "folds.csv"
+    path = folder / "folds.csv"
     if path.exists():
-        assignment = Folds.read(path, run.manifest)
+        assignment = Folds.read(path, manifest)
     elif given:
-        assignment = Folds.read(given, run.manifest)
-        asked, found = (run.recipe.data.task, run.recipe.data.protocol), (assignment.task, assignment.protocol)
+        assignment = Folds.read(given, manifest)
+        asked, found = (recipe.data.task, recipe.data.protocol), (assignment.task, assignment.protocol)
         if asked != found:
             raise DataError(
                 f"{given}: its folds are for task {found[0]} and protocol {found[1]}; the recipe asks for {asked[0]} and "
                 f"{asked[1]}. Split anew, or change the recipe with --set data.task=… --set data.protocol=…"
             )
     else:
-        data = run.recipe.data
+        data = recipe.data
         assignment = split(
-            run.manifest,
+            manifest,
             task=data.task,
             protocol=data.protocol,
             num_folds=data.num_folds,
             validation_share=data.validation_share,
-            seed=run.recipe.training.seed,
+            seed=recipe.training.seed,
         )
     assignment.write(path)
     return assignment
@@ -150,13 +150,23 @@ def _predictions(run: Run, bundle: Bundle, assignment: Folds, parts: Parts, fold
             paths = [run.manifest.root / path for path in frame["path"]]
             paths = input_paths(run.recipe.data, paths, frame["image_id"].tolist())
             probabilities = predictor.probabilities(predictor.predict_logits(paths, metadata))
-        table = pd.DataFrame({"image_id": frame["image_id"].to_numpy(), "fold": fold, "split": name})
-        table["protocol"] = assignment.protocol
-        table["target"] = [run.classes[index] for index in run.targets[rows]]
-        for index, label in enumerate(run.classes):
-            table[f"p_{label}"] = probabilities[:, index]
-        table["group_id"] = frame["group_id"].to_numpy()
-        for column in _KEPT_COLUMNS:
-            table[column] = frame[column].to_numpy()
-        tables.append(table)
+        named = [run.classes[index] for index in run.targets[rows]]
+        tables.append(
+            answers(frame, fold, name, assignment.protocol, named, dict(zip(run.classes, probabilities.T, strict=True)))
+        )
     return pd.concat(tables, ignore_index=True)
+
+
+def answers(
+    frame: pd.DataFrame, fold: int, part: str, protocol: str, targets: Sequence[str], probabilities: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Rows of a predictions file: these rows of a manifest, validation or test of a fold, and what was answered for each."""
+    table = pd.DataFrame({"image_id": frame["image_id"].to_numpy(), "fold": fold, "split": part})
+    table["protocol"] = protocol
+    table["target"] = list(targets)
+    for name, column in probabilities.items():
+        table[f"p_{name}"] = column
+    table["group_id"] = frame["group_id"].to_numpy()
+    for name in _KEPT_COLUMNS:
+        table[name] = frame[name].to_numpy()
+    return table

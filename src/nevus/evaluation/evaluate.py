@@ -58,9 +58,9 @@ def evaluate(
     """
     table = predictions if isinstance(predictions, Predictions) else Predictions.read(predictions)
     test, point = table.test, choose_point(table, operating_point, threshold)
-    judged = _judge(table, test, point)
+    judged = judge(table, test, point)
     fold_of = test["fold"].to_numpy()
-    groups, num_groups, notes = _groups(test)
+    groups, num_groups, notes = group_indices(test)
     if table.protocol in OPTIMISTIC:
         notes.insert(0, f"Optimistic: {PROTOCOLS[str(table.protocol)]}. Photos of one lesion may lie on both sides.")
     figures = _figures(judged, table.classes)
@@ -160,7 +160,8 @@ def _figure(
     return document if number is not None else {**document, "reason": reason}
 
 
-def _judge(table: Predictions, test: pd.DataFrame, point: OperatingPoint) -> Judged:
+def judge(table: Predictions, test: pd.DataFrame, point: OperatingPoint) -> Judged:
+    """Rows with their decisions: the most probable class, and between two classes the operating point's."""
     probabilities = table.probabilities(test)
     positive = None if table.positive is None else table.classes.index(table.positive)
     flags = None if positive is None else point.flags(test["fold"].to_numpy(), probabilities[:, positive])
@@ -170,7 +171,7 @@ def _judge(table: Predictions, test: pd.DataFrame, point: OperatingPoint) -> Jud
     return Judged(table.targets(test), probabilities, decisions, flags, positive)
 
 
-def _groups(test: pd.DataFrame) -> tuple[NDArray[np.int64], int, list[str]]:
+def group_indices(test: pd.DataFrame) -> tuple[NDArray[np.int64], int, list[str]]:
     """Group indices; where the file names no groups, each image is one, and that is said."""
     if "group_id" in test:
         names = test["group_id"].where(test["group_id"].fillna("") != "", "image " + test["image_id"])

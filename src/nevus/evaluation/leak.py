@@ -23,7 +23,8 @@ from nevus.errors import BundleError, DataError
 from nevus.evaluation.predictions import Predictions
 from nevus.files import write_json
 from nevus.metrics.classification import weighted_auc
-from nevus.metrics.intervals import Floats, WeightedFigure, bootstrap
+from nevus.metrics.comparison import compare_figures
+from nevus.metrics.intervals import Floats, WeightedFigure
 from nevus.predictor import Predictor
 from nevus.provenance import provenance
 from nevus.recipe import Recipe
@@ -171,19 +172,19 @@ def compare_arms(probabilities: list[Floats], targets: NDArray[np.int64], repeat
     # Between two classes a decision needs an operating point; 0.5 would be an arbitrary one.
     chosen = _FIGURES if probabilities[0].shape[1] > 2 else _OF_TWO
     arms = {name: [_averaged(figure, targets, part, repeats) for part in probabilities] for name, figure in chosen.items()}
-    differences = {name: _difference(clean, leaky) for name, (clean, leaky) in arms.items()}
-    intervals = bootstrap(differences, np.arange(len(targets)), targets)
+    first, second = ({name: pair[place] for name, pair in arms.items()} for place in range(len(ARMS)))
+    effects = compare_figures(first, second, np.arange(len(targets)), targets)
     whole = np.ones((1, len(targets)))
     return {
         name: {
             "clean": float(clean(whole)[0]),
             "leaky": float(leaky(whole)[0]),
             "inflation": {
-                "value": float(differences[name](whole)[0]),
-                "low": intervals[name].low,
-                "high": intervals[name].high,
+                "value": effects[name].value,
+                "low": effects[name].low,
+                "high": effects[name].high,
                 "n": len(targets),
-                "method": intervals[name].reason or _METHOD,
+                "method": effects[name].reason or _METHOD,
             },
         }
         for name, (clean, leaky) in arms.items()
@@ -241,10 +242,6 @@ def _averaged(figure: Figure, targets: NDArray[np.int64], probabilities: Floats,
         return _mean(np.array([figure(targets[rows], probabilities[rows], weights[:, rows]) for rows in members]))
 
     return value
-
-
-def _difference(clean: WeightedFigure, leaky: WeightedFigure) -> WeightedFigure:
-    return lambda weights: leaky(weights) - clean(weights)
 
 
 def _macro_auc(targets: NDArray[np.int64], probabilities: Floats, weights: Floats) -> Floats:

@@ -50,13 +50,44 @@ def bootstrap(
     dict
         An interval for each figure; without one where less than nine in ten resamples define the figure.
     """
-    values: dict[str, list[Floats]] = {name: [] for name in figures}
-    num_drawn = 0
+    values = resample(figures, groups, targets, num_resamples=num_resamples, seed=seed)
+    return {name: percentile_interval(part, num_resamples, confidence) for name, part in values.items()}
+
+
+def resample(
+    figures: dict[str, WeightedFigure],
+    groups: NDArray[np.int64],
+    targets: NDArray[np.int64],
+    *,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Floats]:
+    """The values (R,) of each figure on the same resamples, in the same order, so that any contrast of them is a paired one.
+
+    R is `num_resamples`, and less where most resamples are without one of the classes.
+    """
+    values: dict[str, list[Floats]] = {name: [np.zeros(0)] for name in figures}
     for weights in _resamples(groups, targets, num_resamples, seed):
-        num_drawn += len(weights)
         for name, figure in figures.items():
             values[name].append(figure(weights))
-    return {name: _interval(parts, num_drawn, num_resamples, confidence) for name, parts in values.items()}
+    return {name: np.concatenate(parts) for name, parts in values.items()}
+
+
+def percentile_interval(values: Floats, num_resamples: int, confidence: float = 0.95) -> Interval:
+    """The interval of values (R,) that `resample` made, or the reason why there is none."""
+    if reason := why_undefined(values, num_resamples):
+        return Interval(None, None, reason)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values[~np.isnan(values)], [tail, 1 - tail])
+    return Interval(float(low), float(high))
+
+
+def why_undefined(values: Floats, num_resamples: int) -> str:
+    """Why values (R,) that `resample` made support no statement; empty where they do."""
+    if len(values) < num_resamples:
+        return "too few groups of a class: most resamples are without it"
+    num_undefined = int(np.isnan(values).sum())
+    return f"undefined in {num_undefined} of {len(values)} resamples" if num_undefined > 0.1 * len(values) else ""
 
 
 def _resamples(groups: NDArray[np.int64], targets: NDArray[np.int64], num_resamples: int, seed: int) -> Iterator[Floats]:
@@ -76,15 +107,3 @@ def _resamples(groups: NDArray[np.int64], targets: NDArray[np.int64], num_resamp
         missing -= len(weights)
         if len(weights):
             yield weights
-
-
-def _interval(parts: list[Floats], num_drawn: int, num_resamples: int, confidence: float) -> Interval:
-    if num_drawn < num_resamples:
-        return Interval(None, None, "too few groups of a class: most resamples are without it")
-    values = np.concatenate(parts)
-    defined = values[~np.isnan(values)]
-    if len(defined) < 0.9 * len(values):
-        return Interval(None, None, f"undefined in {len(values) - len(defined)} of {len(values)} resamples")
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Interval(float(low), float(high))

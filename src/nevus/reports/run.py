@@ -98,7 +98,7 @@ def _manifest(provenance: dict[str, Any]) -> tuple[Manifest | None, str]:
     if not path.exists():
         return None, f"The manifest {path} is not there any more, so photographs, sources and licences cannot be shown."
     try:
-        manifest = Manifest.read(path, check_files=False)
+        manifest = Manifest.read(path, check_files=False, without_images=True)
     except DataError as error:
         return None, f"The manifest {path} cannot be used, so photographs, sources and licences cannot be shown: {error}"
     if provenance.get("manifest_sha256") not in (None, manifest.sha256):

@@ -1,0 +1,87 @@
+"""The factorial: its pairs differ in one factor, its effects are those of `nevus compare`, and it runs end to end."""
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nevus.data.manifest import Manifest
+from nevus.evaluation.compare import compare
+from nevus.evaluation.evaluate import evaluate
+from nevus.evaluation.predictions import Predictions
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+CLASSES = ("mel", "nv", "bkl")
+
+
+@pytest.fixture
+def effects(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import effects
+
+    monkeypatch.setattr(effects, "NUM_RESAMPLES", 200)
+    return effects
+
+
+def answers(skill: float, seed: int) -> Predictions:
+    targets = np.repeat(np.arange(50) % 3, 2)
+    logits = np.random.default_rng(seed).normal(size=(100, 3)) + skill * np.eye(3)[targets]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    table = pd.DataFrame({"image_id": [f"I{k:03}" for k in range(100)], "target": np.array(CLASSES)[targets]})
+    table["group_id"] = [f"L{k // 2}" for k in range(100)]
+    return Predictions.from_frame(table.assign(**{f"p_{name}": probabilities[:, k] for k, name in enumerate(CLASSES)}))
+
+
+def test_pairs_differ_in_one_factor(effects: ModuleType) -> None:
+    assert effects.pairs_of("b", ["a", "b", "c"]) == [("a + b + c", "a + c"), ("a + b", "a"), ("b + c", "c"), ("b", "none")]
+
+
+def test_effects_are_those_of_a_comparison_and_their_mean(effects: ModuleType) -> None:
+    tables = {"a + b": answers(2.0, 0), "a": answers(1.5, 1), "b": answers(1.0, 2), "none": answers(0.5, 3)}
+    document = effects.summarise(tables, ["a", "b"])
+    evaluated = evaluate(tables["a"], num_resamples=200)["metrics"]
+    for name, cell in document["cells"]["a"].items():
+        assert [cell[part] for part in ("value", "low", "high")] == [evaluated[name][part] for part in ("value", "low", "high")]
+    for name, found in document["effects"]["a"]["from the full system"].items():
+        whole = compare(tables["b"], tables["a + b"], num_resamples=200)["differences"][name]
+        assert [found[part] for part in ("value", "low", "high", "p")] == [whole[part] for part in ("value", "low", "high", "p")]
+    for name, found in document["effects"]["a"]["averaged"].items():
+        other = compare(tables["none"], tables["a"], num_resamples=200)["differences"][name]["value"]
+        first = document["effects"]["a"]["from the full system"][name]["value"]
+        assert found["value"] == pytest.approx((first + other) / 2)
+    text = effects.render("paper-2022", document)
+    assert "paper-2022 (optimistic)" in text
+    assert "p ≤ 0.010" in text, "the smallest that 200 resamples can tell"
+
+
+def test_a_factor_that_does_nothing_has_no_effect(effects: ModuleType) -> None:
+    document = effects.summarise({"a": answers(1.0, 0), "none": answers(1.0, 0)}, ["a"])
+    for found in document["effects"]["a"]["averaged"].values():
+        assert (found["value"], found["low"], found["high"], found["p"]) == (0, 0, 0, 1)
+
+
+@pytest.mark.slow
+def test_the_factorial_runs_end_to_end(
+    phantoms: Manifest, effects: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import factorial
+
+    settings = ("model.backbone=resnet10t", "model.pretrained=none", "data.size=64", "data.num_folds=2", "data.task=malignant")
+    words = [phantoms.path, "--out", tmp_path]
+    for setting in (*settings, "training.epochs=1", "training.batch_size=16", "data.validation_share=0.3"):
+        words += ["--set", setting]
+    monkeypatch.setattr(sys, "argv", ["factorial.py", *map(str, words)])
+    factorial.main()
+    document = json.loads((tmp_path / "factorial.json").read_text())
+    assert {name: len(part["cells"]) for name, part in document["protocols"].items()} == {"strict": 8, "paper-2022": 8}
+    cells = document["protocols"]["strict"]["cells"]
+    assert len({cells[name]["auc"]["value"] for name in cells}) > 4
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("predictions.csv")}
+    assert len(written) == 16
+    factorial.main()
+    assert {path: path.stat().st_mtime_ns for path in written} == written, "what is finished is not trained again"
+    assert "| attention, averaged |" in capsys.readouterr().out

@@ -13,7 +13,7 @@ from nevus.bundle import Bundle
 from nevus.data.manifest import Manifest
 from nevus.data.masks import input_paths
 from nevus.data.splits import Folds, Parts, split
-from nevus.errors import BundleError, DataError
+from nevus.errors import DataError
 from nevus.evaluation.evaluate import evaluate
 from nevus.evaluation.predictions import Predictions
 from nevus.files import sha256, write_json
@@ -21,6 +21,7 @@ from nevus.predictor import Predictor
 from nevus.provenance import provenance
 from nevus.recipe import Recipe
 from nevus.training.fit import COLUMNS, Run, begin_run, fit_rows
+from nevus.training.processes import agreed, is_main, main_first, wait_for_everyone
 
 _KEPT_COLUMNS = ("dataset", "lesion_id", "patient_id", "age_years", "sex", "site")
 
@@ -51,14 +52,16 @@ def cross_validate(
     """
     out = Path(out)
     run = begin_run(recipe, manifest, out, lambda text: print(text, file=sys.stderr))
-    assignment = assign_folds(run.recipe, run.manifest, run.folder, folds)
+    with main_first():
+        assignment = assign_folds(run.recipe, run.manifest, run.folder, folds)
     chosen = sorted(set(assignment.tested if only is None else only))
     if unknown := [fold for fold in chosen if fold not in assignment.tested]:
         tested = ", ".join(map(str, assignment.tested))
         raise DataError(f"--only: fold {unknown[0]} is not among the folds that are tested: {tested}.")
     tables = [_run_fold(run, assignment, fold) for fold in chosen]
     predictions = Predictions.from_frame(pd.concat(tables, ignore_index=True))
-    predictions.write(out / "predictions.csv")
+    if is_main():
+        predictions.write(out / "predictions.csv")
     origin = {
         **provenance(),
         "manifest": str(manifest.path),
@@ -72,7 +75,8 @@ def cross_validate(
         "training_seconds": round(sum(_training_seconds(out / f"fold-{fold}") for fold in chosen), 1),
     }
     document = evaluate(predictions, operating_point=recipe.operating_point, provenance=origin)
-    write_json(out / "evaluation.json", document)
+    if is_main():
+        write_json(out / "evaluation.json", document)
     return document
 
 
@@ -99,7 +103,8 @@ def assign_folds(recipe: Recipe, manifest: Manifest, folder: Path, given: Path |
             validation_share=data.validation_share,
             seed=recipe.training.seed,
         )
-    assignment.write(path)
+    if is_main():
+        assignment.write(path)
     return assignment
 
 
@@ -107,27 +112,31 @@ def _run_fold(run: Run, assignment: Folds, fold: int) -> pd.DataFrame:
     """The predictions of one fold, from its folder where they are finished."""
     folder = run.folder / f"fold-{fold}"
     path = folder / "predictions.csv"
-    if path.exists():
+    if agreed(path.exists()):
         return Predictions.read(path).frame
     parts = assignment.parts(run.manifest, fold)
     folds_sha256 = sha256(run.folder / "folds.csv")
     title = f"{run.recipe.name} {assignment.protocol} fold {fold + 1}/{len(assignment.tested)}"
-    try:
-        bundle = Bundle.load(folder / "bundle")
-    except BundleError:  # not there yet, or cut short by a kill: training goes on from its last checkpoint
-        bundle = fit_rows(run, parts, folder, title, assignment.protocol, folds_sha256)
+    # Without a bundle, or with one that a kill cut short, training goes on from its last checkpoint.
+    bundle = agreed(Bundle.finished(folder / "bundle"))
+    bundle = bundle or fit_rows(run, parts, folder, title, assignment.protocol, folds_sha256, fold)
+    if not is_main():
+        wait_for_everyone()
+        return Predictions.read(path).frame
     frame = _predictions(run, bundle, assignment, parts, fold)
     predictions = Predictions.from_frame(frame)
     predictions.write(path)
     # A finished fold needs its bundle and its log; the optimiser's state is most of the disk space.
     for name in ("last.safetensors", "best.safetensors"):
         (folder / name).unlink(missing_ok=True)
+    wait_for_everyone()
     return predictions.frame
 
 
 def _training_seconds(folder: Path) -> float:
-    """How long a fold trained, over all the runs that it took: the last line of its log counts across resumptions."""
-    return float(json.loads((folder / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])["seconds"])
+    """How long a fold and its teacher trained, over all the runs that it took: a log's last line counts across resumptions."""
+    logs = [path for path in (folder / "log.jsonl", folder / "teacher" / "log.jsonl") if path.exists()]
+    return sum(float(json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["seconds"]) for path in logs)
 
 
 def _training_commit(folder: Path) -> str:

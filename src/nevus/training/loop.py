@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from safetensors.torch import load_file
+from torch import nn
 
 from nevus.errors import DataError, NevusError
 from nevus.networks.classifier import LesionClassifier
@@ -20,10 +20,13 @@ from nevus.training.loader import Examples, Rows, Timed, normalise, num_steps, t
 from nevus.training.log import Log, Report
 from nevus.training.mixup import Mixture
 from nevus.training.optimiser import Schedule, create_optimiser
+from nevus.training.processes import agreed, check_batch, create_accelerator
 from nevus.training.resident import ResidentPack
 from nevus.training.sampler import epoch_counts
 from nevus.training.stopping import stands_still, watched
+from nevus.training.teacher import Distiller
 from nevus.training.validation import update_average, validate
+from nevus.training.whole_batch import WholeBatch
 
 
 def train(
@@ -37,6 +40,7 @@ def train(
     identity: str,
     precision: str,
     report: Report = lambda event: None,
+    distiller: Distiller | None = None,
 ) -> State:
     """Train `network` and return the weights (or their moving average) of the epoch that was best on the validation rows.
 
@@ -56,24 +60,31 @@ def train(
         "float32" or "bfloat16" (autocast).
     report
         Called with each event that is logged.
+    distiller
+        A teacher's part of the loss, where there is one; its own weights are trained and saved beside the network's.
 
     Raises
     ------
+    RecipeError
+        The batch does not divide by the number of processes.
     DataError
         The folder holds another run.
     NevusError
         The loss became NaN or infinite.
     """
     training = recipe.training
-    accelerator = Accelerator()
+    accelerator = create_accelerator()
+    rank, num_processes = accelerator.process_index, accelerator.num_processes
     device = accelerator.device
     network = network.to(device)
     lay_out(network, recipe)
-    optimiser = create_optimiser(network, training.optimiser)
+    trained: nn.Module = nn.ModuleList([network, distiller.to_device(device)]) if distiller else network
+    optimiser = create_optimiser(trained, training.optimiser)
     # Of what an epoch shows: weights by these counts do not make up again for what a sampler has made up for.
     class_counts = epoch_counts(
         training.sampler, np.bincount(examples.targets[training_rows], minlength=network.num_classes).astype(np.int64)
     )
+    check_batch(training.batch_size, int(class_counts.sum()), num_processes)
     loss_function = create_loss(training.loss, class_counts, examples.classes)
     validation_loss = loss_function if training.loss.validation == "same" else create_loss(LossRecipe(), class_counts)
     average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
@@ -81,9 +92,9 @@ def train(
     steps_per_epoch = num_steps(int(class_counts.sum()), training.batch_size, training.epoch_steps)
     schedule = Schedule(training.schedule, training.optimiser.learning_rate, training.epochs * steps_per_epoch, steps_per_epoch)
     progress = Progress()
-    log = Log(folder / "log.jsonl", report)
+    log = Log(folder / "log.jsonl", report, writes=accelerator.is_main_process)
     if (folder / "last.safetensors").exists():
-        header = load_checkpoint(folder / "last.safetensors", network, average, optimiser)
+        header = load_checkpoint(folder / "last.safetensors", network, average, optimiser, distiller)
         if header["identity"] != identity:
             raise DataError(f"{folder}: holds a run of another recipe or other data. Choose another folder, or delete this one.")
         progress, schedule = progress_of(header), replace(schedule, **header["schedule"])
@@ -95,11 +106,10 @@ def train(
     def checkpoint() -> None:
         if accelerator.is_main_process:
             header = header_of(replace(progress, seconds=time.monotonic() - started), schedule.state(), identity)
-            save_checkpoint(folder / "last.safetensors", network, average, optimiser, header)
+            save_checkpoint(folder / "last.safetensors", network, average, optimiser, header, distiller)
 
     while not progress.finished:
         epoch_started, first_step = time.monotonic(), progress.epoch_step
-        rank, num_processes = accelerator.process_index, accelerator.num_processes
         network.train()
         batches = Timed(
             training_batches(examples, training_rows, recipe, progress.epoch, first_step, rank, num_processes, resident)
@@ -111,12 +121,17 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = rate
             # Seeding every step makes drop-out a function of the step: nothing random has to be saved to resume exactly.
-            torch.manual_seed(int(np.random.SeedSequence([training.seed, progress.step, rank]).generate_state(1)[0]))
+            seeds = [
+                int(np.random.SeedSequence([training.seed, progress.step, process]).generate_state(1)[0]) for process in (rank, 0)
+            ]
+            torch.manual_seed(seeds[0])
             mixture = Mixture.draw(training.mixup, training.seed, progress.step, len(batch.targets), device)
             images, metadata = mixture.blend(normalise(batch.images, mean, std)), mixture.blend(batch.metadata)
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+            with autocast, WholeBatch(rank, num_processes, seeds[1]):
                 logits = model(images, metadata, mixture.either(batch.present)).float()
-            loss = mixture.loss(partial(loss_function, logits, share=share), batch.targets)
+                taught = distiller(batch, logits, share) if distiller else 0.0
+            loss = mixture.loss(partial(loss_function, logits, share=share), batch.targets) + taught
             accelerator.backward(loss)
             if training.clip_norm:
                 accelerator.clip_grad_norm_(network.parameters(), training.clip_norm)
@@ -136,7 +151,8 @@ def train(
             if progress.step % training.checkpoint_steps == 0 and progress.epoch_step < steps_per_epoch:
                 checkpoint()
 
-        figures = validate(network, average, examples, validation_rows, recipe.data.size, validation_loss)
+        size = recipe.data.size
+        figures = agreed(validate(network, average, examples, validation_rows, size, validation_loss, rank, num_processes))
         schedule = schedule.after_epoch(figures["loss"])
         scores = {**figures, "loss": -figures["loss"], "last": float(progress.epoch)}
         score = scores[training.monitor]
@@ -165,4 +181,5 @@ def train(
         progress = replace(progress, epoch=progress.epoch + 1, epoch_step=0, loss_sum=0.0, finished=last)
         checkpoint()
 
+    accelerator.wait_for_everyone()
     return load_file(folder / "best.safetensors")

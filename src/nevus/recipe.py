@@ -90,6 +90,9 @@ class ModelRecipe(_Section):
     attention: AttentionRecipe = AttentionRecipe()
     fusion: FusionRecipe = FusionRecipe()
     pooling: Literal["average", "flatten"] = "average"
+    hidden: int | None = Field(
+        None, ge=1, description="width of a dense layer with ReLU before the last one; None has no such layer"
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 

@@ -1,4 +1,4 @@
-"""LesionClassifier: backbone, attention, pooling, fusion and one linear layer."""
+"""LesionClassifier: backbone, attention, pooling, fusion, perhaps a dense layer, and one linear layer."""
 
 from collections.abc import Callable
 
@@ -75,8 +75,13 @@ class LesionClassifier(nn.Module):
                 raise RecipeError('model.pooling = "flatten" needs a fixed input size. Give it, or choose "average".')
             num_features *= side * side
         self.fusion = create_fusion(recipe.fusion, num_features, num_metadata)
+        self.dense: nn.Module = nn.Identity()
+        num_outputs = self.fusion.num_outputs
+        if recipe.hidden:
+            self.dense = nn.Sequential(nn.Linear(num_outputs, recipe.hidden), nn.ReLU())
+            num_outputs = recipe.hidden
         self.dropout = nn.Dropout(recipe.dropout)
-        self.head = nn.Linear(self.fusion.num_outputs, num_classes)
+        self.head = nn.Linear(num_outputs, num_classes)
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -117,5 +122,5 @@ class LesionClassifier(nn.Module):
         elif present is None:
             present = torch.ones(len(batch), dtype=torch.bool, device=batch.device)
         fused = self.fusion(self.features(batch), metadata, present)
-        logits: torch.Tensor = self.head(self.dropout(fused))
+        logits: torch.Tensor = self.head(self.dropout(self.dense(fused)))
         return logits

@@ -75,10 +75,15 @@ def written(column: str, value: float | None, *, percent: bool = False, signed: 
         return "–"
     sign = "+" if signed else ""
     if column == "parameters":
-        return f"{value / 1e6:{sign}.2f}M"
+        return f"{_rounded(value / 1e6, 2):{sign}.2f}M"
     if column in FACTS:
-        return f"{value:{sign}.0f}"
-    return f"{100 * value:{sign}.2f}" if percent else f"{value:{sign}.3f}"
+        return f"{_rounded(value, 0):{sign}.0f}"
+    return f"{_rounded(100 * value, 2):{sign}.2f}" if percent else f"{_rounded(value, 3):{sign}.3f}"
+
+
+def _rounded(value: float, digits: int) -> float:
+    """Rounded, and no zero with a minus before it."""
+    return round(value, digits) + 0.0
 
 
 def _mean(per_class: Mapping[str, Any], metric: str, *, weighted: bool) -> float | None:

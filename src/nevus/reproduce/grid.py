@@ -11,7 +11,7 @@ from nevus.data.lesions import LOOKS
 from nevus.data.manifest import Manifest
 from nevus.data.phantom import write_phantoms
 from nevus.errors import DataError
-from nevus.reproduce.job import FAILED, Job, Outcome
+from nevus.reproduce.job import FAILED, Job
 from nevus.reproduce.published import Table, published
 from nevus.reproduce.runner import RUNNERS
 from nevus.reproduce.systems import PAPERS_OWN, Budget, budget, protocol_of, recipe_of, systems
@@ -82,8 +82,19 @@ def plan(
         for protocol in dict.fromkeys(protocol_of(system, name) for name in protocols or DEFAULT_PROTOCOLS):
             folder = out / "runs" / f"{system.name}-{protocol}-{chosen_budget.name}"
             recipe = recipe_of(system, protocol, chosen_budget, manifest.path.resolve(), tuple(settings))
-            sha256, folds, keep = manifest.sha256, chosen_budget.folds, chosen_budget.keep_models
-            jobs.append(Job(system.name, protocol, folder, recipe, sha256, folds, system.one_pixel, keep))
+            jobs.append(
+                Job(
+                    system.name,
+                    protocol,
+                    folder,
+                    recipe,
+                    manifest.sha256,
+                    size=recipe_of(system, protocol, budget("full"), manifest.path).data.size,
+                    folds=chosen_budget.folds,
+                    one_pixel=system.one_pixel,
+                    keep_models=chosen_budget.keep_models,
+                )
+            )
     num_images = len(manifest.for_task(jobs[0].recipe.data.task)[0]) if jobs else len(manifest)
     return Grid(paper, chosen_budget, tables, chosen, jobs, num_images, tuple(settings))
 
@@ -103,12 +114,6 @@ def run(grid: Grid, *, num_workers: int = 1, runner: str = "processes") -> None:
         assert outcome is not None
         words = f"{outcome.status}{': ' if outcome.reason else ''}{outcome.reason}"
         print(f"{number} of {len(missing)}: {job.system}, {job.protocol}: {words}", file=sys.stderr, flush=True)
-
-
-def outcomes(grid: Grid) -> dict[tuple[str, str], Outcome]:
-    """How each job ended, by system and protocol."""
-    found = {(job.system, job.protocol): job.outcome() for job in grid.jobs}
-    return {key: outcome for key, outcome in found.items() if outcome is not None}
 
 
 def reproduce(
@@ -157,7 +162,7 @@ def reproduce(
     paths = [out / f"{stem}.md", out / f"{stem}.html"]
     for path, render in zip(paths, (markdown, html), strict=True):
         disk.write(path, render(contents))
-    return paths, all(outcome.status != FAILED for outcome in outcomes(grid).values())
+    return paths, not contents.failed
 
 
 def _manifest(budget_name: str, data: Path | None, out: Path) -> Manifest:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,17 @@ from nevus.files import write_json
 from nevus.recipe import Recipe
 
 DONE, REFUSED, FAILED = "done", "refused", "failed"
+# How a network's refusal of soft attention on a map of one pixel says so.
+_ONE_PIXEL = ("1x1", "1×1")
 _MODELS = ("weights.safetensors", "model.onnx")
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to run where. `folds` are the only ones to run, None for all; `one_pixel` says that a refusal is what is expected.
+    """What to run where. `folds` are the only ones to run, None for all.
+
+    `one_pixel` says that the network is to be refused, its attention having a map of 1×1 to look at. The network's facts are
+    taken at `size`, the paper's input in pixels, whatever the recipe's is.
 
     Without `keep_models` the trained weights are removed once they have been tested.
     """
@@ -33,6 +39,7 @@ class Job:
     folder: Path
     recipe: Recipe
     manifest_sha256: str
+    size: int
     folds: tuple[int, ...] | None = None
     one_pixel: bool = False
     keep_models: bool = True
@@ -42,6 +49,7 @@ class Job:
         document = {
             "recipe": self.recipe.model_dump(mode="json"),
             "manifest_sha256": self.manifest_sha256,
+            "size": self.size,
             "folds": self.folds,
             "one_pixel": self.one_pixel,
             "keep_models": self.keep_models,
@@ -101,8 +109,6 @@ def _run(folder: Path) -> Outcome:
     """Train and test; what is finished in the folder is kept."""
     from nevus.data.manifest import Manifest
     from nevus.evaluation.cross_validate import cross_validate
-    from nevus.reproduce.sizes import sizes_of
-    from nevus.training.fit import create_network
 
     document = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     recipe = Recipe.model_validate(document["recipe"])
@@ -111,10 +117,11 @@ def _run(folder: Path) -> Outcome:
         manifest = Manifest.read(Path(recipe.data.manifest))
         if manifest.sha256 != document["manifest_sha256"]:
             raise DataError(f"{manifest.path}: has changed since the grid began. Start it again.")
-        facts = sizes_of(create_network(recipe, manifest.for_task(recipe.data.task)[1]))
+        facts = _facts(recipe.with_settings([f"data.size={document['size']}"]), manifest.for_task(recipe.data.task)[1])
         evaluation = cross_validate(recipe, manifest, folder, only=document["folds"])
     except RecipeError as error:
-        return Outcome(REFUSED if document["one_pixel"] else FAILED, str(error), facts)
+        refused = document["one_pixel"] and any(words in str(error) for words in _ONE_PIXEL)
+        return Outcome(REFUSED if refused else FAILED, str(error), facts)
     except NevusError as error:
         return Outcome(FAILED, str(error), facts)
     if not document["keep_models"]:
@@ -124,6 +131,17 @@ def _run(folder: Path) -> Outcome:
     num_epochs = sum(_num_epochs(path) for path in folder.glob("fold-*/log.jsonl"))
     facts["seconds_per_epoch"] = evaluation["provenance"]["training_seconds"] / max(1, num_epochs)
     return Outcome(DONE, "", facts)
+
+
+def _facts(recipe: Recipe, classes: Sequence[str]) -> dict[str, float]:
+    """Of the network without its weights' memory: its size does not depend on them."""
+    import torch
+
+    from nevus.reproduce.sizes import sizes_of
+    from nevus.training.fit import create_network
+
+    with torch.device("meta"):
+        return sizes_of(create_network(recipe.with_settings(["model.pretrained=none"]), classes))
 
 
 def _num_epochs(log: Path) -> int:

@@ -14,7 +14,7 @@ def markdown(contents: Contents) -> str:
         lines += ["", f"## {_marked(block.title)}", ""]
         lines += [_row([_marked(cell) for cell in block.header]), _row(["---"] * len(block.header))]
         lines += [_row([_marked(cell) for cell in line]) for line in block.lines]
-    lines += ["", *(f"[^{number}]: {text}\n" for number, text in enumerate(contents.notes, start=1))]
+    lines += ["", *(f"[^{number}]: {_flat(text)}\n" for number, text in enumerate(contents.notes, start=1))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -58,11 +58,16 @@ def html(contents: Contents) -> str:
 
 
 def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in cells)} |"
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def _flat(text: str) -> str:
+    """One line without markup: a reason may be an error's message, which has several."""
+    return " ".join(text.split()).replace("<", "&lt;")
 
 
 def _marked(cell: Cell) -> str:
-    return cell.text + "".join(f"[^{number}]" for number in cell.notes)
+    return _flat(cell.text) + "".join(f"[^{number}]" for number in cell.notes)
 
 
 def _cell(cell: Cell) -> Html:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ _POLL_SECONDS = 0.1
 Runner = Callable[[Sequence[Path], int], Iterator[Path]]
 
 
-def in_processes(folders: Sequence[Path], num_workers: int) -> Iterator[Path]:
+def in_processes(folders: Sequence[Path], num_workers: int) -> Generator[Path, None, None]:
     """A process a job, the cores shared out among those that run at a time."""
     num_threads = max(1, (os.cpu_count() or 1) // num_workers)
     waiting = list(folders)

@@ -8,7 +8,7 @@ from nevus.data.splits import label
 from nevus.reports.wording import PROTOCOLS
 from nevus.reproduce.figures import FACTS, compared, difference, figure, written
 from nevus.reproduce.grid import SMOKE, Grid
-from nevus.reproduce.job import DONE, Job, Outcome
+from nevus.reproduce.job import DONE, FAILED, Job, Outcome
 from nevus.reproduce.published import Table, paper_notes
 from nevus.reproduce.sizes import backbone_sizes
 from nevus.reproduce.systems import assumed, num_images, systems
@@ -37,13 +37,14 @@ class Block:
 
 @dataclass
 class Contents:
-    """The page: what must be known before any figure, the tables, and the footnotes by number from 1."""
+    """The page: what must be known before any figure, the tables, the footnotes by number from 1, and whether a row failed."""
 
     title: str
     warning: str
     facts: list[str]
     blocks: list[Block] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    failed: bool = False
 
     def note(self, *texts: str) -> tuple[int, ...]:
         """The numbers of footnotes, which are added where they are new."""
@@ -60,6 +61,10 @@ def document(grid: Grid) -> Contents:
         rows = [row for row in table.rows if (table.name, row) in grid.rows]
         if not rows:
             continue
+        sized = table.systems[rows[0]].startswith(_BACKBONE)
+        whole = contents.note(*(note.text for note in table.notes if not note.row and not note.column))
+        columns = [Cell("It")] if smoke and not sized else [_head(contents, table, column) for column in table.columns]
+        header = (Cell("Row"), Cell("Protocol" if smoke and not sized else "Figures of"), *columns)
         lines: list[tuple[Cell, ...]] = []
         for row in rows:
             system = table.systems[row]
@@ -69,11 +74,7 @@ def document(grid: Grid) -> Contents:
                 lines += [(Cell(row), Cell(label(job.protocol)), _ended(contents, job.outcome())) for job in grid.of(system)]
             else:
                 lines += _lines(contents, grid, table, row, grid.of(system))
-        whole = contents.note(*(note.text for note in table.notes if not note.row and not note.column))
-        sized = table.systems[rows[0]].startswith(_BACKBONE)
-        columns = [Cell("It")] if smoke and not sized else [_head(contents, table, column) for column in table.columns]
         anchor = table.name.lower().replace(" ", "-")
-        header = (Cell("Row"), Cell("Protocol" if smoke and not sized else "Figures of"), *columns)
         contents.blocks.append(Block(anchor, Cell(f"{table.name}: {table.title}", whole), header, lines))
     contents.blocks.append(_runs(contents, grid))
     return contents
@@ -109,7 +110,8 @@ def _facts(grid: Grid) -> list[str]:
     if not smoke:
         facts += [
             f"Budget: {grid.budget.name}, {grid.budget.says}.",
-            f"Images: {grid.num_images:,}; the paper's data set has {num_images(grid.paper):,}.",
+            f"Images: {grid.num_images:,}; the paper's data set has {num_images(grid.paper):,}. Whether the files are as large "
+            "as the originals is not looked at.",
             "Ours: the figure, or its mean ± standard deviation over folds where the paper prints these, and in brackets a 95% "
             "bootstrap interval over groups of the pooled figure.",
             "≠ before words: what ours does not share with the published figure; the difference then stands in brackets and is "
@@ -150,6 +152,7 @@ def _backbone_lines(contents: Contents, table: Table, row: str, name: str) -> li
     try:
         sizes = backbone_sizes(name)
     except Exception as error:
+        contents.failed = True
         reason = contents.note(f"{name}: {error}")
         return [(Cell(row), Cell("published"), *published), (Cell(row), Cell("ours"), *[Cell("failed", reason)] * len(published))]
     ours = [Cell(written(column, sizes[column])) for column in table.columns]
@@ -199,6 +202,7 @@ def _ended(contents: Contents, outcome: Outcome | None) -> Cell:
         return Cell("not run")
     if outcome.status == DONE:
         return Cell("ran")
+    contents.failed |= outcome.status == FAILED
     return Cell(outcome.status, contents.note(outcome.reason))
 
 

@@ -94,11 +94,14 @@ def test_table_9_cuts_where_the_paper_does() -> None:
         "[:246]": "block5.2.dw",
         "[:240]": "block5.2.expand",
         "[:230]": "block5.1.se",
-        "": "pooled",
+        "": "last",
     }
     assert {row for row, cut in cuts.items() if cut[1] == "none"} == {"MobileNetV3Large"}
     assert {row for row, cut in cuts.items() if cut[2] == "none"} == {row for row in cuts if "Metadata" not in row}
-    assert {row for row, cut in cuts.items() if cut[3]} == {row for row in cuts if "Dense(512)" in row}
+    assert {row: cut[3] for row, cut in cuts.items() if cut[3]} == {
+        "MobileNetV3Large-Layer[:246] + Soft-Attention + Dense(512) + Metadata": 512,
+        "MobileNetV3Large": 1280,
+    }
     one_pixel = {row for row, name in table.systems.items() if systems("soft-attention")[name].one_pixel}
     assert one_pixel == {row for row in cuts if any(cut in row for cut in ("[:270]", "[:266]", "[:251]", "[:230]"))}
 
@@ -123,17 +126,13 @@ def test_what_is_not_there_is_said() -> None:
 def test_every_network_is_built_or_refused_for_its_one_pixel(system: System) -> None:
     import torch
 
-    from nevus.networks.backbones import BACKBONES
     from nevus.training.fit import create_network
 
     found = recipe_of(system, system.protocol, budget("full"), Path("manifest.csv"), ("model.pretrained=none",))
-    entry = BACKBONES.get(found.model.backbone)
-    if entry is None or found.model.tap not in ("last", *entry.taps):
-        pytest.skip(f"{found.model.backbone} at {found.model.tap} is not there yet")
     classes = ["a", "b"] if found.data.task == "malignant" else list("abcdefg")
     if system.one_pixel:
         with pytest.raises(RecipeError, match=r"1x1|1×1"):
             create_network(found, classes)
         return
     with torch.device("meta"):
-        assert create_network(found, classes).num_parameters > 1e6
+        assert create_network(found, classes).num_parameters > 5e5

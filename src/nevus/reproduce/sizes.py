@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from nevus.networks.backbones import create_backbone
+from nevus.networks.registry import BACKBONES
 
 _MIB = 2**20
 # Keras's separable convolution is one layer, and so is timm's, which has two convolutions in it.
@@ -31,21 +32,29 @@ def sizes_of(network: nn.Module) -> dict[str, float]:
 def backbone_sizes(name: str) -> dict[str, float]:
     """Those of a backbone with ImageNet's thousand classes on it, as the papers' tables of backbones have them.
 
-    Where timm has the network it is timm's, without its weights' memory; else the backbone with a linear layer on its pooled map.
+    No memory is taken for the weights. Networks that timm does not have get a linear layer of their own.
 
     Raises
     ------
     RecipeError
         There is no such backbone.
+
+    Examples
+    --------
+    >>> backbone_sizes("resnet50")["depth"]
+    107
     """
     import timm  # after nevus.networks.backbones, which mends its import beside a CPU build of torch
 
-    if not timm.is_model(name):
-        backbone = create_backbone(name)
-        return sizes_of(nn.Sequential(backbone, nn.Linear(backbone.num_channels, 1000)))
+    entry = BACKBONES.get(name)
     with torch.device("meta"):
-        network: Any = timm.create_model(name)
-    return sizes_of(network)
+        if entry and entry.create:
+            network: Any = entry.create()
+            return sizes_of(nn.Sequential(network, nn.Linear(network.num_features, 1000)))
+        if timm.is_model(name):
+            return sizes_of(timm.create_model(name))
+    create_backbone(name)  # says what there is
+    raise AssertionError(name)
 
 
 def _weighted_layers(module: nn.Module) -> Iterator[nn.Module]:

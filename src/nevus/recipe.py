@@ -131,6 +131,9 @@ class ModelRecipe(_Section):
     pooling: Literal["average", "flatten"] = "average"
     transform: Literal["none", "dct", "dft"] = Field("none", description="trainable matrix of the features that begins so")
     map_transform: Literal["none", "dct", "dft"] = Field("none", description="the same of the last map's rows and columns")
+    hidden: int | None = Field(
+        None, ge=1, description="width of a dense layer with ReLU before the last one; None has no such layer"
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     bgr: bool = False
     drop_block: float = Field(0.0, ge=0, lt=1, description="share of the last feature map that is dropped in blocks, at the end")

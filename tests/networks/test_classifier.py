@@ -185,3 +185,18 @@ def test_bgr_is_the_plain_network_on_the_photo_read_the_wrong_way_round() -> Non
 
     torch.testing.assert_close(logits(turned, photo), logits(plain, photo.flip(3)))
     assert (logits(turned, photo) - logits(plain, photo)).abs().max() > 1e-3
+
+
+def test_a_dense_layer_stands_before_the_last_one_where_it_is_asked_for() -> None:
+    plain, deep = classifier(fusion={"kind": "concat"}), classifier(fusion={"kind": "concat"}, hidden=16)
+    width = plain.head.in_features
+    assert (deep.head.in_features, deep.dense[0].in_features) == (16, width)
+    assert deep.num_parameters - plain.num_parameters == (16 * width + 16 + 7 * 16 + 7) - (7 * width + 7)
+    features = torch.randn(2, width)
+    expected = (features @ deep.dense[0].weight.T + deep.dense[0].bias).clamp(min=0)
+    torch.testing.assert_close(deep.dense(features), expected)
+    batch = torch.randn(2, 3, 64, 64)
+    before = deep.eval()(batch)
+    with torch.no_grad():
+        deep.dense[0].bias += 1
+    assert not torch.equal(deep(batch), before)

@@ -35,6 +35,7 @@ app.command()(results.report)
 app.command()(results.predict)
 app.command()(networks)
 app.command("check-paper")(papers.check_paper)
+app.command()(papers.reproduce)
 app.command()(training.demo)
 app.add_typer(data.sources, name="data")
 

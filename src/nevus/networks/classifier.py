@@ -1,4 +1,4 @@
-"""LesionClassifier: backbone, DropBlock, attention, pooling, fusion, transform and one linear layer."""
+"""LesionClassifier: backbone, DropBlock, attention, pooling, fusion, transform, perhaps a dense layer, and one linear layer."""
 
 from collections.abc import Callable
 
@@ -81,8 +81,13 @@ class LesionClassifier(nn.Module):
             num_features *= side * side
         self.fusion = create_fusion(recipe.fusion, num_features, num_metadata)
         self.transform = feature_transform(recipe.transform, self.fusion.num_outputs)
+        self.dense: nn.Module = nn.Identity()
+        num_outputs = self.fusion.num_outputs
+        if recipe.hidden:
+            self.dense = nn.Sequential(nn.Linear(num_outputs, recipe.hidden), nn.ReLU())
+            num_outputs = recipe.hidden
         self.dropout = nn.Dropout(recipe.dropout)
-        self.head = nn.Linear(self.fusion.num_outputs, num_classes)
+        self.head = nn.Linear(num_outputs, num_classes)
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -125,5 +130,5 @@ class LesionClassifier(nn.Module):
         elif present is None:
             present = torch.ones(len(batch), dtype=torch.bool, device=batch.device)
         fused = self.fusion(self.features(batch), metadata, present)
-        logits: torch.Tensor = self.head(self.dropout(self.transform(fused)))
+        logits: torch.Tensor = self.head(self.dropout(self.dense(self.transform(fused))))
         return logits

@@ -1,0 +1,128 @@
+"""From a row of a paper's table to the recipe that it is trained as."""
+
+import json
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from nevus.data.splits import PROTOCOLS
+from nevus.errors import DataError
+from nevus.recipe import Recipe
+
+PAPERS_OWN = "paper"
+
+
+@dataclass(frozen=True)
+class System:
+    """A network with its training, as a paper has it.
+
+    `protocol` is the paper's own for it. `pending` are settings that recipes do not have yet. `smallest` is the smallest input in
+    pixels that reduced budgets give it. `one_pixel` says that its attention would see a map of 1×1, so that it must be refused.
+    """
+
+    paper: str
+    name: str
+    protocol: str
+    settings: tuple[str, ...]
+    pending: tuple[str, ...] = ()
+    smallest: int = 0
+    one_pixel: bool = False
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of a paper's training is run: `settings` over the system's, only `folds` where they are given.
+
+    `smallest` is the input's side in pixels, where it is not the system's own; without `keep_models` the runs leave no weights.
+    """
+
+    name: str
+    says: str
+    settings: tuple[str, ...]
+    smallest: int | None = None
+    folds: tuple[int, ...] | None = None
+    keep_models: bool = True
+
+
+@cache
+def _document() -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath("systems.toml").read_text(encoding="utf-8"))
+
+
+def systems(paper: str) -> dict[str, System]:
+    """The systems of a paper by name.
+
+    >>> systems("zoome")["zoome"].protocol
+    'paper-zoome'
+    """
+    document = _document()[paper]
+    found = {}
+    for name, entry in document["systems"].items():
+        regime = document["regimes"][entry.get("regime", "paper")]
+        settings = (*document["settings"], *regime["settings"], *entry["settings"])
+        pending = tuple(regime.get("pending", ()))
+        one_pixel = entry.get("one_pixel", False)
+        found[name] = System(paper, name, regime["protocol"], settings, pending, entry.get("smallest", 0), one_pixel)
+    return found
+
+
+def num_images(paper: str) -> int:
+    """How many images the paper's data set has."""
+    return int(_document()[paper]["images"])
+
+
+def assumed(paper: str) -> list[str]:
+    """What the paper leaves open and is chosen here."""
+    return list(_document()[paper]["assumed"])
+
+
+def budget(name: str) -> Budget:
+    """A budget by name.
+
+    Raises
+    ------
+    DataError
+        There is none; those there are are named.
+
+    Examples
+    --------
+    >>> budget("smoke").folds
+    (0,)
+    """
+    entries = _document()["budgets"]
+    if name not in entries:
+        raise DataError(f"--budget {name!r}: expected one of {', '.join(entries)}.")
+    entry = entries[name]
+    folds = tuple(entry["folds"]) if "folds" in entry else None
+    return Budget(name, entry["says"], tuple(entry["settings"]), entry.get("smallest"), folds, entry.get("keep_models", True))
+
+
+def protocol_of(system: System, name: str) -> str:
+    """A protocol that was asked for, "paper" being the system's own.
+
+    Raises
+    ------
+    DataError
+        There is none of that name.
+    """
+    if name == PAPERS_OWN:
+        return system.protocol
+    if name not in PROTOCOLS:
+        raise DataError(f"--protocol {name!r}: expected one of {', '.join([PAPERS_OWN, *PROTOCOLS])}.")
+    return name
+
+
+def recipe_of(system: System, protocol: str, budget: Budget, manifest: Path, settings: tuple[str, ...] = ()) -> Recipe:
+    """The recipe of a system under a protocol; `settings` go over everything else.
+
+    >>> recipe = recipe_of(systems("zoome")["resnet50"], "strict", budget("smoke"), Path("manifest.csv"))
+    >>> recipe.name, recipe.data.size, recipe.model.backbone, recipe.training.loss.kind
+    ('resnet50', 64, 'resnet50', 'focal')
+    """
+    own = [f"data.protocol={protocol}", f"data.manifest={json.dumps(str(manifest))}"]
+    if budget.smallest:
+        own.append(f"data.size={max(budget.smallest, system.smallest)}")
+    return Recipe(name=system.name).with_settings([*system.settings, *budget.settings, *own, *settings])

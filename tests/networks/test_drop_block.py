@@ -22,8 +22,8 @@ def expected_share(rate: float, side: int, size: int) -> float:
 
 @pytest.mark.parametrize(("rate", "side", "size"), [(0.1, 5, 7), (0.1, 7, 14), (0.3, 3, 7), (0.2, 1, 5), (0.25, 4, 8)])
 def test_as_much_is_dropped_as_the_papers_gamma_gives(rate: float, side: int, size: int) -> None:
-    found = DropBlock(rate, side)(torch.ones(1000, 20, size, size)) == 0
-    assert found.float().mean().item() == pytest.approx(expected_share(rate, side, size), rel=0.05)
+    found = DropBlock(rate, side)(torch.ones(500, 20, size, size)) == 0
+    assert found.float().mean().item() == pytest.approx(expected_share(rate, side, size), rel=0.06)
     assert expected_share(rate, side, size) == pytest.approx(rate, rel=0.2)
 
 

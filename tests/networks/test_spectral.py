@@ -45,8 +45,7 @@ def test_matrices_only_turn(kind: str, length: int) -> None:
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(length), atol=1e-9)
 
 
-@pytest.mark.parametrize("setting", ["transform", "map_transform"])
-@pytest.mark.parametrize("kind", MATRICES)
+@pytest.mark.parametrize(("setting", "kind"), [("transform", "dct"), ("map_transform", "dft")])
 def test_it_trains_with_the_network_and_changes_nothing_else(setting: str, kind: str) -> None:
     """The rest of the network begins with the same weights as without it, and a step moves the matrix."""
     torch.manual_seed(3)

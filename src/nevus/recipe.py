@@ -75,14 +75,21 @@ class AttentionRecipe(_Section):
 
 
 class FusionRecipe(_Section):
-    """How metadata meets the image's features; `hidden` is the width of its first layer (its default is the kind's own)."""
+    """How metadata meets the image's features; `hidden` is the width of its first layer (its default is the kind's own).
+
+    `activation` is of "multiply" alone, on its factors: ZooME's equation 4 leaves open whether there is one.
+    """
 
     kind: Literal["none", "multiply", "concat", "mlp", "film", "metablock"] = "none"
     hidden: int | None = Field(None, ge=1)
+    activation: Literal["none", "sigmoid", "one_plus_tanh"] = "none"
 
 
 class ModelRecipe(_Section):
-    """The network. `pretrained` is "none", "package", "hub" or the path of a safetensors file of ImageNet weights."""
+    """The network. `pretrained` is "none", "package", "hub" or the path of a safetensors file of ImageNet weights.
+
+    `bgr` shows it blue where it expects red and red where it expects blue, as the 2022 paper's notebooks did.
+    """
 
     backbone: str = "resnext50_32x4d"
     tap: str = "last"

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from nevus.networks.backbones import PLACEMENTS
 from nevus.networks.classifier import POOLINGS
-from nevus.networks.fusion import FUSIONS
+from nevus.networks.fusion import ACTIVATIONS, FUSIONS
 from nevus.networks.losses import LOSSES
 from nevus.networks.soft_attention import LOGITS, Mode
 from nevus.networks.zoom_se import GATES, Gate
@@ -24,6 +24,7 @@ from nevus.recipe import AttentionRecipe, FusionRecipe, LossRecipe, ModelRecipe
         (AttentionRecipe, "mode", get_args(Mode)),
         (AttentionRecipe, "placement", PLACEMENTS),
         (FusionRecipe, "kind", FUSIONS),
+        (FusionRecipe, "activation", ACTIVATIONS),
         (LossRecipe, "kind", LOSSES),
         (ModelRecipe, "pooling", POOLINGS),
     ],

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nevus.errors import RecipeError
-from nevus.networks.fusion import FUSIONS, Fusion, create_fusion
+from nevus.networks.fusion import ACTIVATIONS, FUSIONS, Fusion, create_fusion
 from nevus.recipe import FusionRecipe
 
 FIELDS, CHANNELS = 5, 12
@@ -160,3 +160,38 @@ def test_a_fusion_without_metadata_is_refused() -> None:
         with pytest.raises(RecipeError, match=rf'model.fusion.kind = "{kind}", but data.metadata names no field'):
             create_fusion(FusionRecipe(kind=kind), CHANNELS, 0)  # type: ignore[arg-type]
     assert create_fusion(FusionRecipe(), CHANNELS, 0).num_outputs == CHANNELS
+
+
+BY_HAND = {
+    "none": lambda z: z,
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "one_plus_tanh": lambda z: 2 - 2 / (np.exp(2 * z) + 1),
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_multiply_may_bound_its_factors(activation: Any) -> None:
+    torch.manual_seed(0)
+    fusion: Any = create_fusion(FusionRecipe(kind="multiply", hidden=8, activation=activation), CHANNELS, FIELDS)
+    for parameter in fusion.parameters():
+        nn.init.normal_(parameter)
+    _, m = inputs()
+    w1, b1, w2, b2 = arrays(fusion)
+    expected = BY_HAND[activation](np.maximum(m.double().numpy() @ w1.T + b1, 0) @ w2.T + b2)
+    factors = fusion.factors(m, torch.tensor([True, True, False, True])).detach().numpy()
+    np.testing.assert_allclose(factors[[0, 1, 3]], expected[[0, 1, 3]], rtol=1e-5, atol=1e-6)
+    assert (factors[2] == 1).all(), "exactly 1 where nothing is present"
+
+
+@pytest.mark.parametrize(("activation", "fresh"), [("none", 1.0), ("sigmoid", 1 / (1 + np.exp(-4))), ("one_plus_tanh", 1.0)])
+def test_fresh_factors_leave_the_image_alone_whatever_the_activation(activation: Any, fresh: float) -> None:
+    torch.manual_seed(0)
+    fusion: Any = create_fusion(FusionRecipe(kind="multiply", activation=activation), 512, FIELDS)
+    factors = fusion.factors(torch.randn(64, FIELDS), torch.ones(64, dtype=torch.bool)).detach()
+    assert abs(factors.mean().item() - fresh) < 0.01
+    assert 0 < (factors - 1).abs().max() < 0.3
+
+
+def test_an_activation_without_its_place_is_refused() -> None:
+    with pytest.raises(RecipeError, match='only the kind "multiply" has one, not "film"'):
+        create_fusion(FusionRecipe(kind="film", activation="sigmoid"), CHANNELS, FIELDS)

@@ -4,12 +4,37 @@ That is: what comes out depends on the features alone, and is the features thems
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from nevus.errors import RecipeError
 from nevus.recipe import FusionRecipe
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A function on the factors of a multiplication, and the bias before it that makes fresh factors 1, or nearly."""
+
+    function: Callable[[torch.Tensor], torch.Tensor]
+    fresh_bias: float
+
+
+def _unchanged(z: torch.Tensor) -> torch.Tensor:
+    return z
+
+
+def _one_plus_tanh(z: torch.Tensor) -> torch.Tensor:
+    return 1 + torch.tanh(z)
+
+
+# A sigmoid never reaches 1: its fresh factors are 0.982, as Zoom-SE's fresh gates are.
+ACTIVATIONS: dict[str, Activation] = {
+    "none": Activation(_unchanged, 1.0),
+    "sigmoid": Activation(torch.sigmoid, 4.0),
+    "one_plus_tanh": Activation(_one_plus_tanh, 0.0),
+}
 
 
 class NoFusion(nn.Module):
@@ -27,21 +52,24 @@ class NoFusion(nn.Module):
 class MetadataEmbedding(nn.Module):
     """ZooME's multiplication: o = t · x with t = W₂ relu(W₁ m) (Xing et al. 2021, equation 4).
 
-    The last bias starts at 1 and the last weights small, so a fresh network begins as the image's alone; t is exactly 1 where no
-    field is present. Multiplying after global average pooling is the same function as before it, and cheaper.
+    The paper names no activation after W₂, and so there is none, unless "sigmoid" bounds t to (0, 1) or "one_plus_tanh" to (0, 2).
+    The last weights start small and the last bias where t is 1 (0.982 for a sigmoid), so a fresh network begins as the image's
+    alone; t is exactly 1 where no field is present. Multiplying after global average pooling is the same function as before it,
+    and cheaper.
     """
 
-    def __init__(self, num_features: int, num_metadata: int, hidden: int | None) -> None:
+    def __init__(self, num_features: int, num_metadata: int, hidden: int | None, activation: str = "none") -> None:
         super().__init__()
         self.num_outputs = num_features
         self.first = nn.Linear(num_metadata, hidden or 64)
         self.second = nn.Linear(hidden or 64, num_features)
+        self.activation = ACTIVATIONS[activation].function
         nn.init.normal_(self.second.weight, std=1e-2)
-        nn.init.ones_(self.second.bias)
+        nn.init.constant_(self.second.bias, ACTIVATIONS[activation].fresh_bias)
 
     def factors(self, metadata: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         """t, (N, C)."""
-        t = self.second(torch.relu(self.first(metadata)))
+        t = self.activation(self.second(torch.relu(self.first(metadata))))
         return torch.where(present[:, None], t, torch.ones_like(t))
 
     def forward(self, features: torch.Tensor, metadata: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
@@ -139,7 +167,7 @@ def create_fusion(recipe: FusionRecipe, num_features: int, num_metadata: int) ->
     Raises
     ------
     RecipeError
-        There is no metadata to fuse.
+        There is no metadata to fuse, or an activation is asked for where the fusion has no place for it.
 
     Examples
     --------
@@ -149,4 +177,8 @@ def create_fusion(recipe: FusionRecipe, num_features: int, num_metadata: int) ->
     """
     if recipe.kind != "none" and num_metadata == 0:
         raise RecipeError(f'model.fusion.kind = "{recipe.kind}", but data.metadata names no field. Name one, or choose "none".')
+    if recipe.kind == "multiply":
+        return MetadataEmbedding(num_features, num_metadata, recipe.hidden, recipe.activation)
+    if recipe.activation != "none":
+        raise RecipeError(f'model.fusion.activation: only the kind "multiply" has one, not "{recipe.kind}". Leave it out.')
     return FUSIONS[recipe.kind](num_features, num_metadata, recipe.hidden)

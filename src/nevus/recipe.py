@@ -98,6 +98,7 @@ class ModelRecipe(_Section):
     fusion: FusionRecipe = FusionRecipe()
     pooling: Literal["average", "flatten"] = "average"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    bgr: bool = False
 
 
 class OptimiserRecipe(_Section):

@@ -21,6 +21,7 @@ ZOOME = {"backbone": "tf_efficientnet_lite0", "attention": {"kind": "zoom_se"}, 
 SOFT = {"attention": {"kind": "soft"}, "fusion": {"kind": "concat"}}
 PUBLISHED = {"attention": {"kind": "soft", "mode": "code"}, "fusion": {"kind": "mlp"}, "pooling": "flatten"}
 PLAIN: dict[str, Any] = {"attention": {"kind": "zoom_se", "placement": "pre", "gate": "literal"}}
+TURNED: dict[str, Any] = {"bgr": True, "fusion": {"kind": "multiply", "activation": "one_plus_tanh"}}
 
 
 def network_of(settings: dict[str, Any], size: int) -> LesionClassifier:
@@ -36,8 +37,8 @@ def network_of(settings: dict[str, Any], size: int) -> LesionClassifier:
 # 80 pixels make maps of 3×3 and 5×5, whose four windows overlap.
 @pytest.mark.parametrize(
     ("settings", "size"),
-    [(ZOOME, 64), (ZOOME, 80), (SOFT, 80), (PUBLISHED, 64), (PLAIN, 80)],
-    ids=["zoome-64", "zoome-80", "soft", "published", "plain"],
+    [(ZOOME, 64), (ZOOME, 80), (SOFT, 80), (PUBLISHED, 64), (PLAIN, 80), (TURNED, 64)],
+    ids=["zoome-64", "zoome-80", "soft", "published", "plain", "bgr"],
 )
 def test_the_exported_network_gives_the_same_logits(settings: dict[str, Any], size: int, tmp_path: Path) -> None:
     network = network_of(settings, size)

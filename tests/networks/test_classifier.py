@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from nevus.networks.classifier import LesionClassifier
 from nevus.networks.fusion import FUSIONS
 from nevus.networks.soft_attention import SoftAttention
 from nevus.recipe import ModelRecipe
+from nevus.training.loader import normalise
 
 
 def recipe(**settings: Any) -> ModelRecipe:
@@ -148,3 +150,38 @@ def test_works_in_bfloat16_and_channels_last(kind: str) -> None:
 def test_preprocessing_is_the_backbones() -> None:
     network = classifier()
     assert (network.mean, network.std) == (network.backbone.mean, network.backbone.std)
+
+
+def test_bgr_shows_the_network_what_the_notebooks_showed_theirs() -> None:
+    """There cv2.imread's BGR went where RGB was expected, so the mean and deviation of red were applied to blue, by place."""
+    red = np.zeros((1, 64, 64, 3), np.uint8)
+    red[..., 0] = 255  # RGB
+    seen: dict[bool, torch.Tensor] = {}
+    networks = {}
+    for bgr in (False, True):
+        torch.manual_seed(0)
+        networks[bgr] = network = classifier(bgr=bgr).eval()
+        assert len(set(network.mean)) == 3, "ImageNet's channels differ, so their order shows"
+        mean, std = np.array(network.mean), np.array(network.std)
+        batch = torch.from_numpy(((red / 255 - mean) / std).astype(np.float32).transpose(0, 3, 1, 2))
+        hook = network.backbone.register_forward_pre_hook(lambda _, inputs, bgr=bgr: seen.update({bgr: inputs[0][0, :, 5, 9]}))
+        network(batch)
+        hook.remove()
+    mean, std = (torch.tensor(values) for values in (networks[False].mean, networks[False].std))
+    torch.testing.assert_close(seen[False], (torch.tensor([1.0, 0.0, 0.0]) - mean) / std)
+    torch.testing.assert_close(seen[True], (torch.tensor([0.0, 0.0, 1.0]) - mean) / std)
+
+
+def test_bgr_is_the_plain_network_on_the_photo_read_the_wrong_way_round() -> None:
+    torch.manual_seed(0)
+    plain = classifier().eval()
+    torch.manual_seed(0)
+    turned = classifier(bgr=True).eval()
+    photo = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+
+    def logits(network: LesionClassifier, pixels: torch.Tensor) -> torch.Tensor:
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (network.mean, network.std))
+        return network(normalise(pixels, mean, std))
+
+    torch.testing.assert_close(logits(turned, photo), logits(plain, photo.flip(3)))
+    assert (logits(turned, photo) - logits(plain, photo)).abs().max() > 1e-3

@@ -59,6 +59,7 @@ class LesionClassifier(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         self.num_metadata = num_metadata
+        self.bgr = recipe.bgr
         self.backbone = create_backbone(recipe.backbone, recipe.tap, recipe.pretrained, recipe.attention)
         self.attention: nn.Module = nn.Identity()
         num_features = self.backbone.num_channels
@@ -80,13 +81,13 @@ class LesionClassifier(nn.Module):
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """What the backbone expects to be subtracted from each channel of RGB in [0, 1]."""
-        return self.backbone.mean
+        """What is subtracted from each channel of RGB in [0, 1]: what the backbone expects, by place in the order it is shown."""
+        return self.backbone.mean[::-1] if self.bgr else self.backbone.mean
 
     @property
     def std(self) -> tuple[float, ...]:
-        """What the backbone expects each channel to be divided by after that."""
-        return self.backbone.std
+        """What each channel of RGB is divided by after that."""
+        return self.backbone.std[::-1] if self.bgr else self.backbone.std
 
     @property
     def num_parameters(self) -> int:
@@ -94,7 +95,9 @@ class LesionClassifier(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def features(self, batch: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) to the image's features (N, F), before any metadata."""
+        """(N, 3, H, W) to the image's features (N, F), before any metadata; with `bgr` the channels are turned round here."""
+        if self.bgr:
+            batch = batch.flip(1)
         return self.pool(self.attention(self.backbone(batch)))
 
     def forward(

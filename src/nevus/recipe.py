@@ -155,6 +155,11 @@ class TrainingRecipe(_Section):
         description="validation figure that chooses the epoch; last keeps the last one, where a small split would choose noise",
     )
     early_stopping: int = Field(0, ge=0, description="epochs without improvement before stopping; 0 never stops early")
+    stop_monitor: Literal["monitor", "auc", "balanced_accuracy", "accuracy", "loss"] = Field(
+        "monitor",
+        description="validation figure whose standstill stops training early; monitor is the one that chooses the epoch",
+    )
+    stop_min_delta: float = Field(0.0, ge=0, description="a smaller improvement of that figure than this is none")
     checkpoint_steps: int = Field(200, ge=1)
 
 

@@ -96,3 +96,25 @@ def test_constant_stays() -> None:
 def test_the_recipe_offers_exactly_the_schedules_there_are() -> None:
     choices = ScheduleRecipe.model_json_schema()["properties"]["kind"]["enum"]
     assert set(choices) == set(SCHEDULES)
+
+
+def test_the_first_step_of_the_papers_adam_is_29_times_smaller_in_keras() -> None:
+    """By hand, ε = 0.1 and a gradient of 0.01: torch moves by lr·g/(g + ε), Keras by lr·g/(g + ε/√0.001)."""
+    moved = {}
+    for keras in (False, True):
+        layer = nn.Linear(1, 1, bias=False).double()
+        layer.weight = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        recipe = OptimiserRecipe(kind="adam", learning_rate=1e-3, epsilon=0.1, keras_epsilon=keras)
+        (moved[keras],) = steps(create_optimiser(layer, recipe), layer.weight, np.array([0.01]))
+    assert moved[False] == pytest.approx(-1e-3 * 0.01 / (0.01 + 0.1))
+    assert moved[True] == pytest.approx(-1e-3 * 0.01 / (0.01 + 0.1 / math.sqrt(0.001)))
+    assert moved[False] / moved[True] == pytest.approx(28.84, abs=0.01)
+
+
+def test_the_two_adams_meet_after_some_thousand_steps() -> None:
+    gradients = np.full(8000, 0.01)
+    keras, theirs = (np.diff(reference(gradients, 1e-3, 0.1, keras=keras)) for keras in (True, False))
+    ratio = theirs / keras
+    assert ratio[100] > 2.5
+    assert ratio[1000] == pytest.approx((0.01 + 0.1 / math.sqrt(1 - 0.999**1002)) / 0.11, rel=1e-6)
+    assert ratio[-1] == pytest.approx(1, abs=1e-3)

@@ -1,6 +1,7 @@
 """A checkpoint is one safetensors file: network, average, optimiser, and in its header where training stood. No pickle."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ State = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands: `step` counts from the first, `epoch` from 1 and is the one under way."""
+    """Where training stands: `step` counts from the first, `epoch` from 1 and is the one under way.
+
+    `stop_best` is the best so far of the score that early stopping watches, `stop_wait` the epochs since.
+    """
 
     epoch: int = 1
     step: int = 0
@@ -26,6 +30,8 @@ class Progress:
     loss_sum: float = 0.0
     best: float | None = None
     best_epoch: int = 0
+    stop_best: float = -math.inf
+    stop_wait: int = 0
     seconds: float = 0.0
     finished: bool = False
 

@@ -19,6 +19,7 @@ from nevus.training.loader import Examples, Rows, Timed, normalise, num_steps, t
 from nevus.training.log import Log, Report
 from nevus.training.optimiser import Schedule, create_optimiser
 from nevus.training.resident import ResidentPack
+from nevus.training.stopping import stands_still, watched
 from nevus.training.validation import update_average, validate
 
 
@@ -126,13 +127,14 @@ def train(
 
         figures = validate(network, average, examples, validation_rows, recipe.data.size, loss_function)
         schedule = schedule.after_epoch(figures["loss"])
-        score = {**figures, "loss": -figures["loss"], "last": float(progress.epoch)}[training.monitor]
+        scores = {**figures, "loss": -figures["loss"], "last": float(progress.epoch)}
+        score = scores[training.monitor]
+        progress = watched(progress, scores, training)
         improved = progress.best is None or score > progress.best
         if improved:
             progress = replace(progress, best=score, best_epoch=progress.epoch)
             if accelerator.is_main_process:
                 save_weights(folder / "best.safetensors", average)
-        stale = progress.epoch - progress.best_epoch
         num_images = (progress.epoch_step - first_step) * training.batch_size
         log.write(
             {
@@ -148,7 +150,7 @@ def train(
                 "best": improved,
             }
         )
-        last = progress.epoch == training.epochs or (0 < training.early_stopping <= stale)
+        last = progress.epoch == training.epochs or stands_still(progress, training)
         progress = replace(progress, epoch=progress.epoch + 1, epoch_step=0, loss_sum=0.0, finished=last)
         checkpoint()
 

@@ -126,7 +126,8 @@ class ScheduleRecipe(_Section):
 class LossRecipe(_Section):
     """The loss on logits. `alpha_for` says which class focal loss gives `alpha` to (the paper leaves it open).
 
-    `label_smoothing` is the share of each target that is spread over all classes; focal loss has none.
+    `label_smoothing` is the share of each target that is spread over all classes; focal loss has none. `class_weights` are of
+    "class_weighted": where any is given by its class's name they stand for those of the counts, and the other classes have 1.
     """
 
     kind: Literal["cross_entropy", "class_weighted", "logit_adjusted", "focal"] = "cross_entropy"
@@ -134,6 +135,7 @@ class LossRecipe(_Section):
     gamma: float = Field(2.0, ge=0)
     alpha_for: Literal["positive", "negative"] = "positive"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: dict[str, Annotated[float, Field(gt=0)]] = {}
 
 
 class TrainingRecipe(_Section):

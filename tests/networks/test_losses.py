@@ -116,3 +116,33 @@ def test_empty_classes_matter_only_where_counts_do(kind: str) -> None:
 def test_focal_loss_has_no_label_smoothing() -> None:
     with pytest.raises(RecipeError, match="focal loss has none"):
         create_loss(LossRecipe(kind="focal", label_smoothing=0.1), HAM10000)
+
+
+CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+
+
+def test_weights_given_by_hand_are_of_the_classes_named_and_the_others_have_1() -> None:
+    logits, targets = examples(7)
+    loss = create_loss(LossRecipe(kind="class_weighted", class_weights={"mel": 5.0}), HAM10000, CLASSES)
+    expected = np.mean(
+        [-(5 if t == 4 else 1) * np.log(softmax(row[None])[0][t]) for row, t in zip(logits.numpy(), targets, strict=True)]
+    )
+    assert loss(logits, targets).item() == pytest.approx(expected)
+
+
+def test_the_notebooks_hard_coded_weights_are_those_of_all_10015_images_rounded() -> None:
+    """Soft attention + metadata, the author's notebooks: N / (C · N_c) with the test images counted too."""
+    by_name = dict(zip(CLASSES, (4.37, 2.78, 1.3, 12.44, 1.28, 0.21, 10.0), strict=True))
+    assert class_weights(HAM10000).tolist() == pytest.approx(list(by_name.values()), rel=0.02)
+    logits, targets = examples(7, 70)
+    by_hand, counted = (
+        create_loss(LossRecipe(kind="class_weighted", class_weights=weights), HAM10000, CLASSES) for weights in (by_name, {})
+    )
+    assert by_hand(logits, targets).item() == pytest.approx(counted(logits, targets).item(), rel=0.02)
+
+
+def test_weights_by_hand_for_another_loss_or_class_are_refused() -> None:
+    with pytest.raises(RecipeError, match='class_weights: the kind "focal" has no place'):
+        create_loss(LossRecipe(kind="focal", class_weights={"mel": 5}), HAM10000, CLASSES)
+    with pytest.raises(RecipeError, match="melanoma: no class here; there are akiec, bcc"):
+        create_loss(LossRecipe(kind="class_weighted", class_weights={"melanoma": 5}), HAM10000, CLASSES)

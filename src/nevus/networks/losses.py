@@ -1,6 +1,6 @@
 """Losses on logits (N, C), float32, with targets int64 (N,)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -14,13 +14,16 @@ from nevus.recipe import LossRecipe
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def create_loss(recipe: LossRecipe, class_counts: NDArray[np.int64]) -> Loss:
+def create_loss(recipe: LossRecipe, class_counts: NDArray[np.int64], classes: Sequence[str] = ()) -> Loss:
     """The recipe's loss, its weights taken from the class counts (C,) of the training rows; class 1 of two is the positive.
+
+    `classes` are the names (C,) that weights given by hand go by.
 
     Raises
     ------
     RecipeError
-        A class has no training image and the loss divides by its count, or the loss has no place for label smoothing.
+        A class has no training image and the loss divides by its count, the loss has no place for label smoothing or for weights
+        given by hand, or these name a class that there is not.
 
     Examples
     --------
@@ -28,6 +31,8 @@ def create_loss(recipe: LossRecipe, class_counts: NDArray[np.int64]) -> Loss:
     >>> round(loss(torch.zeros(4, 2), torch.tensor([0, 0, 0, 1])).item(), 4)
     0.6931
     """
+    if recipe.class_weights:
+        return _weighted(recipe, _weights_by_hand(recipe, classes))
     return LOSSES[recipe.kind](recipe, class_counts)
 
 
@@ -40,14 +45,28 @@ def class_weights(class_counts: NDArray[np.int64]) -> torch.Tensor:
     return torch.from_numpy(class_counts.sum() / (len(class_counts) * class_counts))
 
 
+def _weights_by_hand(recipe: LossRecipe, classes: Sequence[str]) -> torch.Tensor:
+    if recipe.kind != "class_weighted":
+        remedy = 'Leave them out, or choose training.loss.kind = "class_weighted".'
+        raise RecipeError(f'training.loss.class_weights: the kind "{recipe.kind}" has no place for them. {remedy}')
+    if unknown := [
+        f"{name}: no class here; there are {', '.join(classes)}" for name in recipe.class_weights if name not in classes
+    ]:
+        raise RecipeError(listed("training.loss.class_weights:", unknown))
+    return torch.tensor([recipe.class_weights.get(name, 1.0) for name in classes], dtype=torch.float64)
+
+
 def _cross_entropy(recipe: LossRecipe, class_counts: NDArray[np.int64]) -> Loss:
     """−Σ_c q_c log p_c with q = (1 − ε) of the target + ε / C of every class (Szegedy et al. 2016, section 7)."""
     return partial(cross_entropy, label_smoothing=recipe.label_smoothing)
 
 
 def _class_weighted(recipe: LossRecipe, class_counts: NDArray[np.int64]) -> Loss:
-    """−1/N Σ W_y log p_y: divided by the number of images, as the paper writes it, not by the sum of their weights."""
-    weights = class_weights(class_counts)
+    return _weighted(recipe, class_weights(class_counts))
+
+
+def _weighted(recipe: LossRecipe, weights: torch.Tensor) -> Loss:
+    """−1/N Σ W_y log p_y: divided by the number of images, as the paper writes it and Keras does, not by their weights' sum."""
     entropy = partial(cross_entropy, reduction="none", label_smoothing=recipe.label_smoothing)
 
     def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -152,7 +152,7 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
     columns = {name: run.manifest.frame[name].to_numpy() for name in COLUMNS}
     encoder = MetadataEncoder.fit({name: values[parts.train] for name, values in columns.items()}, recipe.data.metadata)
     metadata, missing = encoder.encode(columns, len(run.manifest))
-    examples = Examples(run.pack, run.targets, encoder, metadata, missing)
+    examples = Examples(run.pack, run.targets, encoder, metadata, missing, run.classes)
     network = create_network(recipe, run.classes)
     with LiveProgress(title, recipe.training.batch_size) as progress:
         weights = train(

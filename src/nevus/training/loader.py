@@ -24,13 +24,17 @@ _AHEAD = _THREADS + 2
 
 @dataclass(frozen=True)
 class Examples:
-    """All images of a manifest with their targets and encoded metadata, row by row; `missing` is (N, fields)."""
+    """All images of a manifest with their targets and encoded metadata, row by row; `missing` is (N, fields).
+
+    `classes` are the names that the targets are indices of, where these are known.
+    """
 
     pack: Pack
     targets: NDArray[np.int64]
     encoder: MetadataEncoder
     metadata: NDArray[np.float32]
     missing: NDArray[np.bool_]
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

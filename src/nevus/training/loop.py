@@ -67,7 +67,8 @@ def train(
     network = network.to(device)
     lay_out(network, recipe)
     optimiser = create_optimiser(network, training.optimiser)
-    loss_function = create_loss(training.loss, np.bincount(examples.targets[training_rows], minlength=network.num_classes))
+    class_counts = np.bincount(examples.targets[training_rows], minlength=network.num_classes)
+    loss_function = create_loss(training.loss, class_counts, examples.classes)
     average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (network.mean, network.std))
     steps_per_epoch = num_steps(len(training_rows), training.batch_size)

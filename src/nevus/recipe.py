@@ -144,6 +144,11 @@ class TrainingRecipe(_Section):
     epochs: int = Field(10, ge=1)
     batch_size: int = Field(32, ge=2)
     seed: int = Field(0, ge=0)
+    sampler: Literal["once", "augmented", "augmented_code", "balanced"] = Field(
+        "once",
+        description="what an epoch shows: every image once; 18,015 views for 10,015 images; about 8,000 views of each class; "
+        "as many views of each class as of another",
+    )
     optimiser: OptimiserRecipe = OptimiserRecipe()
     schedule: ScheduleRecipe = ScheduleRecipe()
     loss: LossRecipe = LossRecipe()

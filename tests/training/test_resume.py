@@ -31,9 +31,13 @@ def killed_at(step: int) -> Report:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings", [[], ["training.sampler=augmented", "training.early_stopping=9", "training.stop_monitor=loss"]]
+)
 def test_a_run_stopped_within_epochs_and_between_them_ends_with_the_same_weights(
-    phantoms: Manifest, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    phantoms: Manifest, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: list[str]
 ) -> None:
+    tiny = tiny.with_settings(settings)
     whole = fit(tiny, phantoms, tmp_path / "whole")
     # Step 3 lies between checkpoints, so step 3 is done twice; the last kill falls into the second epoch.
     for step in (3, 5, 7):

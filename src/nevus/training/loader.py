@@ -15,6 +15,7 @@ from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import Pack
 from nevus.recipe import Recipe
 from nevus.training.resident import ResidentPack
+from nevus.training.sampler import epoch_rows
 
 Rows = NDArray[np.int64]
 # Batches assembled side by side, and how many are ready or under way beyond them.
@@ -77,15 +78,17 @@ def training_batches(
     With a `resident` pack the images are made on its device, else by threads.
     """
     training, seed, size = recipe.training, recipe.training.seed, recipe.data.size
-    order = np.random.default_rng([seed, epoch]).permutation(rows)
-    draws = draw(seed, epoch, len(examples.pack))
-    steps = range(first_step, num_steps(len(rows), training.batch_size))
+    shown, numbers = epoch_rows(training.sampler, rows, examples.targets, seed, epoch)
+    order = np.random.default_rng([seed, epoch]).permutation(np.arange(len(shown)))
+    draws = draw(seed, epoch, max(len(examples.pack), int(numbers.max()) + 1))
+    steps = range(first_step, num_steps(len(shown), training.batch_size))
 
     def assemble(step: int) -> Batch:
-        chosen = order[step * training.batch_size : (step + 1) * training.batch_size][rank::num_processes]
-        views = plan(recipe.data.augment, draws[chosen], examples.pack.shapes[chosen], size)
+        places = order[step * training.batch_size : (step + 1) * training.batch_size][rank::num_processes]
+        chosen, drawn = shown[places], draws[numbers[places]]
+        views = plan(recipe.data.augment, drawn, examples.pack.shapes[chosen], size)
         images = resident.views(chosen, views, size) if resident else _views(examples.pack, chosen, views, recipe)
-        missing = examples.missing[chosen] | hidden(draws[chosen], training.metadata_dropout, examples.missing.shape[1])
+        missing = examples.missing[chosen] | hidden(drawn, training.metadata_dropout, examples.missing.shape[1])
         return _batch(examples, chosen, images, examples.encoder.drop(examples.metadata[chosen], missing), missing)
 
     return map(assemble, steps) if resident else _ahead(assemble, steps)

@@ -19,6 +19,7 @@ from nevus.training.loader import Examples, Rows, Timed, normalise, num_steps, t
 from nevus.training.log import Log, Report
 from nevus.training.optimiser import Schedule, create_optimiser
 from nevus.training.resident import ResidentPack
+from nevus.training.sampler import epoch_counts
 from nevus.training.stopping import stands_still, watched
 from nevus.training.validation import update_average, validate
 
@@ -67,11 +68,14 @@ def train(
     network = network.to(device)
     lay_out(network, recipe)
     optimiser = create_optimiser(network, training.optimiser)
-    class_counts = np.bincount(examples.targets[training_rows], minlength=network.num_classes)
+    # Of what an epoch shows: weights by these counts do not make up again for what a sampler has made up for.
+    class_counts = epoch_counts(
+        training.sampler, np.bincount(examples.targets[training_rows], minlength=network.num_classes).astype(np.int64)
+    )
     loss_function = create_loss(training.loss, class_counts, examples.classes)
     average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (network.mean, network.std))
-    steps_per_epoch = num_steps(len(training_rows), training.batch_size)
+    steps_per_epoch = num_steps(int(class_counts.sum()), training.batch_size)
     schedule = Schedule(training.schedule, training.optimiser.learning_rate, training.epochs * steps_per_epoch, steps_per_epoch)
     progress = Progress()
     log = Log(folder / "log.jsonl", report)

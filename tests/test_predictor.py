@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 SETTINGS = [
     "data.size=32",
     "data.views=4",
+    "data.resolutions=[48, 24]",
     "data.validation_share=0.3",
     "model.backbone=resnet10t",
     "model.attention.kind=zoom_se",
@@ -48,10 +49,13 @@ def test_training_and_serving_see_the_same_pixels_and_give_the_same_logits(bundl
     recipe = Recipe.model_validate(bundle.document["recipe"])
     encoder = MetadataEncoder.from_json(bundle.document["metadata"])
     columns = {name: rows.frame[name].to_numpy() for name in COLUMNS}
-    pack = pack_images(rows.paths(), pack_side(recipe.data.size))
+    pack = pack_images(rows.paths(), pack_side(48))
     examples = Examples(pack, targets, encoder, *encoder.encode(columns, len(rows)))
     network, weights = create_network(recipe, classes), load_file(bundle.path / "weights.safetensors")
-    trained = predict_logits(network, weights, examples, np.arange(len(rows)), recipe.data.size, 4).numpy()
+    trained = predict_logits(network, weights, examples, np.arange(len(rows)), 32, 4, (48, 24)).numpy()
+    apart = [predict_logits(network, weights, examples, np.arange(len(rows)), size, 4).numpy() for size in (32, 48, 24)]
+    assert np.allclose(trained, np.mean(apart, axis=0), atol=1e-5)
+    assert max(np.abs(trained - logits).max() for logits in apart) > 1e-3, "the sizes must differ"
     served = Predictor(bundle).predict_logits(rows.paths(), columns)
     assert np.abs(trained - served).max() < 1e-4
     assert np.ptp(served, axis=0).min() > 1e-3, "the images must count"

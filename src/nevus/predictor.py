@@ -102,20 +102,26 @@ class Predictor:
         return softmax(logits, self._temperature)
 
     def logits(self, images: Sequence[Pixels], metadata: MetadataColumns | None = None) -> NDArray[np.float32]:
-        """Logits (N, num_classes) of a batch of images, uint8 RGB, whole or from `load_image`; the mean over the views."""
+        """Logits (N, num_classes) of a batch of images, uint8 RGB, whole or from `load_image`; the mean over views and sizes."""
         size, short_side = self._preprocessing["size"], self._preprocessing["short_side"]
-        views = [shrink(image, short_side) for image in images]
-        pixels = np.stack([warp(view, centre_matrix(view.shape[0], view.shape[1], size), size) for view in views])
-        normalised = (pixels.astype(np.float32) / 255 - self._mean) / self._std
+        small = [shrink(image, short_side) for image in images]
+        sizes = input_sizes(size, self._preprocessing.get("resolutions", ()))
+        inputs_at = {name: self._normalised(small, side) for name, side in sizes.items()}
         vector, missing = self._encoder.encode(metadata or {}, len(images))
         inputs = {"metadata": vector, "present": ~missing.all(axis=1)}
         # A network without metadata has no use for two of the inputs, and ONNX keeps only what is used.
-        used = {value.name: inputs[value.name] for value in self._session.get_inputs() if value.name != "images"}
+        used = {value.name: inputs[value.name] for value in self._session.get_inputs() if value.name in inputs}
         total = np.zeros((len(images), len(self.bundle.classes)), np.float32)
         for axes in MIRRORS[: self._preprocessing["views"]]:
-            view = np.ascontiguousarray(np.flip(normalised, axes).transpose(0, 3, 1, 2))
-            total += self._session.run(["logits"], {**used, "images": view})[0]
+            views = {name: np.flip(batch, axes).transpose(0, 3, 1, 2) for name, batch in inputs_at.items()}
+            given = {name: np.ascontiguousarray(view) for name, view in views.items()}
+            total += self._session.run(["logits"], {**used, **given})[0]
         return total / np.float32(self._preprocessing["views"])
+
+    def _normalised(self, images: Sequence[Pixels], size: int) -> NDArray[np.float32]:
+        """The images stretched to `size`, (N, size, size, 3), as the network was trained on them."""
+        pixels = np.stack([warp(image, centre_matrix(image.shape[0], image.shape[1], size), size) for image in images])
+        return np.asarray((pixels.astype(np.float32) / 255 - self._mean) / self._std)
 
     def _answer(self, image: str, row: Probabilities) -> Answer:
         classes, point = self.bundle.classes, self.bundle.document["operating_point"]
@@ -140,6 +146,15 @@ class Predictor:
             reasons.append(f"{positive} is the most probable class, though below its threshold of {threshold:.3f}")
             refer = True
         return Answer(image, probabilities, malignant_probability, decision, refer, reasons)
+
+
+def input_sizes(size: int, resolutions: Sequence[int]) -> dict[str, int]:
+    """The side, in pixels, of each input of an exported network that takes the photo.
+
+    >>> input_sizes(128, [96, 160])
+    {'images': 128, 'images_96': 96, 'images_160': 160}
+    """
+    return {"images": size, **{f"images_{side}": side for side in resolutions}}
 
 
 def softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:

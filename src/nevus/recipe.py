@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from nevus.errors import RecipeError, listed
 
@@ -57,9 +57,25 @@ class DataRecipe(_Section):
         1,
         description="how many mirror images of a photo are predicted and their logits averaged; each costs a run of the network",
     )
+    resolutions: tuple[Annotated[int, Field(ge=16, le=1024)], ...] = Field(
+        (),
+        description="further input sizes that a photo is predicted at, with the logits averaged; trained is at `size` alone",
+    )
     unreadable: Literal["refuse", "skip"] = Field("refuse", description="images that cannot be read: an error, or left out")
     metadata: tuple[MetadataField, ...] = ("age", "sex", "site")
     augment: AugmentRecipe = AugmentRecipe()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """All input sizes at prediction, that of training first."""
+        return (self.size, *self.resolutions)
+
+    @field_validator("resolutions")
+    @classmethod
+    def _no_size_twice(cls, resolutions: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        if len({info.data.get("size"), *resolutions}) <= len(resolutions):
+            raise ValueError("a size stands here twice, or is data.size, which is among them by itself")
+        return resolutions
 
 
 class AttentionRecipe(_Section):

@@ -55,6 +55,24 @@ def test_the_exported_network_gives_the_same_logits(settings: dict[str, Any], si
         np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
+def test_a_photo_at_several_sizes_is_one_graph_with_one_set_of_weights(tmp_path: Path) -> None:
+    network = network_of({"fusion": {"kind": "multiply"}}, 64)
+    for name, resolutions in (("one", ()), ("two", (48,))):
+        export_onnx(network, 64, 5, tmp_path / name, resolutions)
+    assert not network.training
+    session = onnxruntime.InferenceSession(str(tmp_path / "two"), providers=["CPUExecutionProvider"])
+    inputs = {name: torch.randn(2, 3, size, size) for name, size in (("images", 64), ("images_48", 48))}
+    metadata, present = torch.randn(2, 5), torch.tensor([True, False])
+    given = {name: tensor.numpy() for name, tensor in {**inputs, "metadata": metadata, "present": present}.items()}
+    (found,) = session.run(["logits"], given)
+    with torch.no_grad():
+        expected = sum(network(batch, metadata, present) for batch in inputs.values()) / 2
+    np.testing.assert_allclose(np.asarray(found), expected.numpy(), rtol=1e-4, atol=1e-4)
+    weights = sum(parameter.numel() for parameter in network.parameters()) * 4
+    assert (tmp_path / "two").stat().st_size - (tmp_path / "one").stat().st_size < weights / 10
+
+
 def test_a_mismatch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = network_of({}, 64)
     monkeypatch.setattr(onnx, "MAX_DIFFERENCE", -1.0)

@@ -101,7 +101,7 @@ def pack(
 
     policy = checked(lambda: DataRecipe.model_validate({"unreadable": unreadable})).unreadable
     rows = read_manifest(manifest)
-    short_side = pack_side(Recipe.read(recipe).data.size if recipe else size)
+    short_side = pack_side(max(Recipe.read(recipe).data.sizes) if recipe else size)
 
     def say(text: str) -> None:
         print(text, file=sys.stderr)

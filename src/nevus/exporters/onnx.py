@@ -1,6 +1,7 @@
 """From a trained network to ONNX, refused where the two do not give the same logits."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,18 @@ import torch
 
 from nevus.errors import BundleError
 from nevus.networks.classifier import LesionClassifier
+from nevus.networks.resolutions import AtResolutions
+from nevus.predictor import input_sizes
 
 MAX_DIFFERENCE = 1e-4
-_INPUTS = ("images", "metadata", "present")
 
 
-def export_onnx(network: LesionClassifier, size: int, num_metadata: int, path: Path) -> None:
+def export_onnx(network: LesionClassifier, size: int, num_metadata: int, path: Path, resolutions: Sequence[int] = ()) -> None:
     """Write `network` as ONNX, batch size left open, and compare it with torch on random input, metadata present and absent.
 
     The inputs are `images` float32 (N, 3, size, size) normalised, `metadata` float32 (N, num_metadata) and `present`
-    bool (N,); the output is `logits` float32 (N, classes).
+    bool (N,); the output is `logits` float32 (N, classes). Each of the further `resolutions` has an input of its own, `images_S`,
+    the same photo at S pixels: one graph averages the logits of all, with one set of weights.
 
     Raises
     ------
@@ -26,23 +29,24 @@ def export_onnx(network: LesionClassifier, size: int, num_metadata: int, path: P
         The largest difference of a probability passes 1e-4.
     """
     network = network.cpu().eval()
+    whole = AtResolutions(network).eval() if resolutions else network
+    names = ("images", "metadata", "present", *list(input_sizes(size, resolutions))[1:])
     generator = torch.Generator().manual_seed(0)
     inputs = (
         torch.randn(3, 3, size, size, generator=generator),
         torch.randn(3, num_metadata, generator=generator),
         torch.tensor([True, False, True]),
+        *(torch.randn(3, 3, side, side, generator=generator) for side in resolutions),
     )
     with warnings.catch_warnings(), torch.no_grad():
         # The TorchScript-based exporter writes the same graph in a tenth of the time of the newer one, which matters when every
         # fold ends in a bundle. torch will remove it: then `dynamo=True`, and the comparison below stays.
         warnings.simplefilter("ignore")
-        axes = {name: {0: "batch"} for name in (*_INPUTS, "logits")}
-        torch.onnx.export(
-            network, inputs, path, input_names=list(_INPUTS), output_names=["logits"], dynamic_axes=axes, dynamo=False
-        )
-        expected = torch.softmax(network(*inputs).double(), dim=1).numpy()
+        axes = {name: {0: "batch"} for name in (*names, "logits")}
+        torch.onnx.export(whole, inputs, path, input_names=list(names), output_names=["logits"], dynamic_axes=axes, dynamo=False)
+        expected = torch.softmax(whole(*inputs).double(), dim=1).numpy()
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    given = {name: value.numpy() for name, value in zip(_INPUTS, inputs, strict=True)}
+    given = {name: value.numpy() for name, value in zip(names, inputs, strict=True)}
     # A network without metadata has no use for two of the inputs, and ONNX keeps only what is used.
     (logits,) = session.run(["logits"], {value.name: given[value.name] for value in session.get_inputs()})
     found = torch.softmax(torch.from_numpy(np.asarray(logits)).double(), dim=1).numpy()

@@ -53,9 +53,9 @@ class MetadataEmbedding(nn.Module):
     """ZooME's multiplication: o = t · x with t = W₂ relu(W₁ m) (Xing et al. 2021, equation 4).
 
     The paper names no activation after W₂, and so there is none unless asked for: "sigmoid" bounds t to (0, 1), "one_plus_tanh"
-    to (0, 2). The last weights start small and the last bias where t is 1 (0.982 for a sigmoid), so a fresh network begins as the image's
-    alone; t is exactly 1 where no field is present. Multiplying after global average pooling is the same function as before it,
-    and cheaper.
+    to (0, 2). The last weights start small and the last bias where t is 1 (0.982 for a sigmoid), so a fresh network begins as the
+    image's alone; t is exactly 1 where no field is present. Multiplying after global average pooling is the same function as
+    before it, and cheaper.
     """
 
     def __init__(self, num_features: int, num_metadata: int, hidden: int | None, activation: str = "none") -> None:

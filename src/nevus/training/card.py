@@ -13,7 +13,7 @@ def model_card(document: Mapping[str, Any]) -> str:
         The bundle's document, as `Bundle.write` takes it.
     """
     data, point, recipe = document["training_data"], document["operating_point"], document["recipe"]
-    made = document["provenance"]
+    made, preprocessing = document["provenance"], document["preprocessing"]
     threshold = "none" if point["threshold"] is None else f"{point['threshold']:.4f}"
     protocol = document["protocol"]
     rows = {
@@ -21,8 +21,8 @@ def model_card(document: Mapping[str, Any]) -> str:
         "Classes": ", ".join(document["classes"]),
         "Network": f"{recipe['model']['backbone']}, attention {recipe['model']['attention']['kind']}, "
         f"fusion {recipe['model']['fusion']['kind']}, pretrained weights: {recipe['model']['pretrained']}",
-        "Input": f"{document['preprocessing']['size']} x {document['preprocessing']['size']} pixels, "
-        f"{document['preprocessing']['views']} mirror views averaged; "
+        "Input": " and ".join(f"{side} x {side}" for side in (preprocessing["size"], *preprocessing["resolutions"])) + " pixels, "
+        f"{preprocessing['views']} mirror views averaged; "
         f"metadata {', '.join(recipe['data']['metadata']) or 'none'}, each optional",
         "Operating point": f"{point['positive']} from probability {threshold} on ({point['rule']}, {point['chosen_on']})",
         "Temperature": f"{document['temperature']:.3f}, fitted on the validation images",

@@ -25,6 +25,7 @@ from nevus.files import write, write_json
 from nevus.metrics.calibration import fit_temperature
 from nevus.metrics.decision import choose_threshold
 from nevus.networks.classifier import LesionClassifier
+from nevus.networks.resolutions import check_resolutions
 from nevus.predictor import softmax
 from nevus.progress import CountProgress
 from nevus.provenance import provenance
@@ -100,7 +101,7 @@ def begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[s
 def _packed(recipe: Recipe, manifest: Manifest, selected: Manifest, say: Callable[[str], None]) -> Pack:
     """The selected rows of the whole manifest's pack: one file for every task and recipe of the same size."""
     with CountProgress("packing", "images") as progress:
-        pack = pack_images(manifest.paths(), pack_side(recipe.data.size), progress=progress, unreadable="skip", say=say)
+        pack = pack_images(manifest.paths(), pack_side(max(recipe.data.sizes)), progress=progress, unreadable="skip", say=say)
     places = pd.Index(manifest.frame["image_id"]).get_indexer(pd.Index(selected.frame["image_id"]))
     pack = pack.rows(places.astype(np.int64))
     if recipe.data.unreadable == "refuse":
@@ -143,7 +144,9 @@ def create_network(recipe: Recipe, classes: Sequence[str]) -> LesionClassifier:
     """The recipe's network, initialised by its seed."""
     torch.manual_seed(recipe.training.seed)
     encoder = MetadataEncoder.fit({name: [] for name in COLUMNS}, recipe.data.metadata)
-    return LesionClassifier(recipe.model, len(classes), encoder.num_features, recipe.data.size)
+    network = LesionClassifier(recipe.model, len(classes), encoder.num_features, recipe.data.size)
+    check_resolutions(network, recipe)
+    return network
 
 
 def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | None, folds_sha256: str | None = None) -> Bundle:
@@ -168,7 +171,8 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
         )
     network = network.cpu()
     network.load_state_dict(weights)
-    logits = predict_logits(network, weights, examples, parts.validation, recipe.data.size, recipe.data.views).numpy()
+    data = recipe.data
+    logits = predict_logits(network, weights, examples, parts.validation, data.size, data.views, data.resolutions).numpy()
     targets = run.targets[parts.validation]
     temperature = fit_temperature(logits, targets)
     document = {
@@ -177,10 +181,11 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
         "classes": run.classes,
         "preprocessing": {
             "size": recipe.data.size,
-            "short_side": pack_side(recipe.data.size),
-            "views": recipe.data.views,
+            "resolutions": list(data.resolutions),
+            "short_side": pack_side(max(data.sizes)),
+            "views": data.views,
             "steps": "upright; shorter side area-averaged to short_side; whole image stretched to size x size, bilinear; logits "
-            "averaged over views: as it is, mirrored left to right, top to bottom, both",
+            "averaged over views: as it is, mirrored left to right, top to bottom, both; and over size and resolutions",
             "mean": network.mean,
             "std": network.std,
         },
@@ -196,7 +201,7 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
     }
     contents: dict[str, Callable[[Path], None]] = {
         "weights.safetensors": lambda path: save_weights(path, weights),
-        "model.onnx": lambda path: export_onnx(network, recipe.data.size, encoder.num_features, path),
+        "model.onnx": lambda path: export_onnx(network, data.size, encoder.num_features, path, data.resolutions),
         "README.md": lambda path: write(path, model_card(document)),
     }
     return Bundle.write(folder / "bundle", document, contents)

@@ -23,7 +23,7 @@ def _once(class_counts: Counts) -> Counts:
 
 
 def _augmented(class_counts: Counts) -> Counts:
-    """The paper's figure, alike for all classes: 18,015 / 10,015 times as many, by largest remainders, so that the sum is exact."""
+    """The paper's figure, alike for all classes: 18,015 / 10,015 times as many, by largest remainders, so the sum is exact."""
     total = (2 * int(class_counts.sum()) * _PAPER_AUGMENTED + _PAPER_IMAGES) // (2 * _PAPER_IMAGES)
     wanted, remainders = np.divmod(class_counts * _PAPER_AUGMENTED, _PAPER_IMAGES)
     wanted[np.argsort(-remainders, kind="stable")[: total - wanted.sum()]] += 1
@@ -31,7 +31,7 @@ def _augmented(class_counts: Counts) -> Counts:
 
 
 def _augmented_code(class_counts: Counts) -> Counts:
-    """What the code that the paper speaks of does: ⌈(8,000 − n) / 50⌉ batches of 50, the last of each pass over a class smaller."""
+    """What Datta et al.'s code does: ⌈(8,000 − n) / 50⌉ more batches of 50, the last of each pass over a class being smaller."""
 
     def images(num: int) -> int:
         num_batches = max(0, -(-(_CODE_IMAGES - num) // _CODE_BATCH))

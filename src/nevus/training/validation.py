@@ -1,5 +1,7 @@
 """The moving average of the weights, and the figures on the validation rows that choose the epoch."""
 
+from collections.abc import Sequence
+
 import torch
 from torch.func import functional_call
 
@@ -26,9 +28,21 @@ def update_average(average: State, network: LesionClassifier, decay: float, step
 
 @torch.no_grad()
 def predict_logits(
-    network: LesionClassifier, weights: State, examples: Examples, rows: Rows, size: int, views: int = 1
+    network: LesionClassifier,
+    weights: State,
+    examples: Examples,
+    rows: Rows,
+    size: int,
+    views: int = 1,
+    resolutions: Sequence[int] = (),
 ) -> torch.Tensor:
-    """Logits (N, num_classes) on the CPU, float32, of whole images in the order of `rows`, the mean over `views` mirrors."""
+    """Logits (N, num_classes) on the CPU, float32, of whole images in the order of `rows`.
+
+    The mean over `views` mirrors and over `size` and the further `resolutions`.
+    """
+    if resolutions:
+        each = [predict_logits(network, weights, examples, rows, side, views) for side in (size, *resolutions)]
+        return torch.stack(each).mean(dim=0)
     network.eval()
     device = next(network.parameters()).device
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (network.mean, network.std))

@@ -1,0 +1,40 @@
+"""A photo at several sizes: averaged by hand, and refused before training where the network cannot take it."""
+
+import pytest
+import torch
+
+from nevus.errors import RecipeError
+from nevus.networks.classifier import LesionClassifier
+from nevus.networks.resolutions import AtResolutions, check_resolutions
+from nevus.recipe import Recipe
+from nevus.training.fit import create_network
+
+
+def recipe_of(*settings: str) -> Recipe:
+    return Recipe(name="sizes").with_settings(["model.backbone=resnet10t", "data.size=64", *settings])
+
+
+def test_logits_of_several_sizes_are_averaged_with_one_set_of_weights() -> None:
+    network = LesionClassifier(recipe_of("model.fusion.kind=multiply").model, 3, num_metadata=4).eval()
+    batches = [torch.randn(2, 3, size, size) for size in (64, 96, 48)]
+    metadata, present = torch.randn(2, 4), torch.tensor([True, False])
+    whole = AtResolutions(network)
+    expected = sum(network(batch, metadata, present) for batch in batches) / 3
+    torch.testing.assert_close(whole(batches[0], metadata, present, *batches[1:]), expected)
+    assert len(list(whole.parameters())) == len(list(network.parameters()))
+
+
+def test_sizes_that_cannot_be_are_refused_before_training() -> None:
+    with pytest.raises(RecipeError, match='"flatten" fixes the input to one size'):
+        create_network(recipe_of("data.resolutions=[96]", "model.pooling=flatten"), ("a", "b"))
+    with pytest.raises(RecipeError, match="1x1 feature map"):
+        create_network(recipe_of("data.resolutions=[96, 32]", "model.attention.kind=soft"), ("a", "b"))
+    network = create_network(recipe_of("data.resolutions=[96, 48]", "model.attention.kind=soft"), ("a", "b"))
+    check_resolutions(network, recipe_of("data.resolutions=[96]"))
+
+
+@pytest.mark.parametrize("sizes", ["[96, 96]", "[64]"])
+def test_a_size_given_twice_is_refused(sizes: str) -> None:
+    with pytest.raises(RecipeError, match=r"data.resolutions: .*a size stands here twice, or is data.size"):
+        recipe_of(f"data.resolutions={sizes}")
+    assert recipe_of("data.resolutions=[96, 48]").data.sizes == (64, 96, 48)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nevus.bundle import Bundle
 from nevus.data.augment import MIRRORS, centre_matrix, warp
+from nevus.data.crops import split_crop
 from nevus.data.images import Pixels, load_image, shrink
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.taxonomy import MALIGNANT
@@ -60,6 +61,7 @@ class Predictor:
         self._preprocessing = document["preprocessing"]
         self._mean = np.array(self._preprocessing["mean"], np.float32)
         self._std = np.array(self._preprocessing["std"], np.float32)
+        self._crop = self._preprocessing.get("crop", "none")
         self._encoder = MetadataEncoder.from_json(document["metadata"])
         self._temperature = float(document["temperature"])
         options = onnxruntime.SessionOptions()
@@ -71,38 +73,61 @@ class Predictor:
         except Exception as error:  # onnxruntime raises classes of its own, private ones
             raise BundleError(f"{path}: cannot be loaded ({error}). Copy the bundle again.") from error
 
+    @property
+    def crop_margin(self) -> float:
+        """How much is left about each lesion, for `nevus.data.masks.crop_paths`; a bundle trained on whole images has none."""
+        if self._crop == "none":
+            self._refuse("masks are given")
+        return float(self._preprocessing["crop_margin"])
+
     def predict(self, images: Sequence[Path | str], metadata: MetadataColumns | None = None) -> list[Answer]:
         """Answer for image files.
 
         Parameters
         ----------
         images
-            Paths.
+            Paths; of a bundle that was trained on crops, as `nevus.data.masks.crop_paths` makes them.
         metadata
             Columns `age_years`, `sex`, `site`, each as long as `images`; a column, or a value ("" or NaN), may be missing.
         """
         probabilities = self.probabilities(self.predict_logits(images, metadata))
-        return [self._answer(str(path), row) for path, row in zip(images, probabilities, strict=True)]
+        return [self._answer(split_crop(path)[0], row) for path, row in zip(images, probabilities, strict=True)]
 
     def predict_logits(
         self, images: Sequence[Path | str], metadata: MetadataColumns | None = None, batch_size: int = 32
     ) -> NDArray[np.float32]:
-        """Logits (N, num_classes) of many files, decoded by threads a batch ahead, before the temperature."""
+        """Logits (N, num_classes) of many files, decoded by threads a batch ahead, before the temperature.
+
+        Raises
+        ------
+        BundleError
+            The bundle was trained on crops and whole images are given, or the other way round.
+        """
+        wrong = [path for path in images if (split_crop(path)[1] is None) == (self._crop != "none")]
+        if wrong:
+            self._refuse(f"{wrong[0]} is {'a whole image' if self._crop != 'none' else 'a part of an image'}")
         columns = metadata or {}
         starts, short_side = range(0, len(images), batch_size), self._preprocessing["short_side"]
         logits = []
         with ThreadPoolExecutor() as pool:
             for start, batch in zip(starts, _loaded(pool, images, short_side, batch_size), strict=True):
                 part = {name: values[start : start + batch_size] for name, values in columns.items()}
-                logits.append(self.logits(batch, part))
+                logits.append(self.logits(batch, part, cropped=self._crop != "none"))
         return np.concatenate(logits) if logits else np.zeros((0, len(self.bundle.classes)), np.float32)
 
     def probabilities(self, logits: NDArray[np.float32]) -> Probabilities:
         """Calibrated probabilities of logits, at the bundle's temperature."""
         return softmax(logits, self._temperature)
 
-    def logits(self, images: Sequence[Pixels], metadata: MetadataColumns | None = None) -> NDArray[np.float32]:
-        """Logits (N, num_classes) of a batch of images, uint8 RGB, whole or from `load_image`; the mean over views and sizes."""
+    def logits(
+        self, images: Sequence[Pixels], metadata: MetadataColumns | None = None, *, cropped: bool = False
+    ) -> NDArray[np.float32]:
+        """Logits (N, num_classes) of a batch of images, uint8 RGB, whole or from `load_image`; the mean over views and sizes.
+
+        `cropped` says that they are parts, which a bundle trained on crops must have and another may not.
+        """
+        if cropped != (self._crop != "none"):
+            self._refuse(f"these images are {'parts' if cropped else 'whole'}")
         size, short_side = self._preprocessing["size"], self._preprocessing["short_side"]
         small = [shrink(image, short_side) for image in images]
         sizes = input_sizes(size, self._preprocessing.get("resolutions", ()))
@@ -117,6 +142,14 @@ class Predictor:
             given = {name: np.ascontiguousarray(view) for name, view in views.items()}
             total += self._session.run(["logits"], {**used, **given})[0]
         return total / np.float32(self._preprocessing["views"])
+
+    def _refuse(self, found: str) -> None:
+        if self._crop == "none":
+            raise BundleError(f"{self.bundle.path}: trained on whole images, and {found}. Give no masks.")
+        raise BundleError(
+            f"{self.bundle.path}: trained on lesions cropped by their masks, and {found}; its answers would mean nothing. "
+            "Give the masks: nevus predict --masks FOLDER."
+        )
 
     def _normalised(self, images: Sequence[Pixels], size: int) -> NDArray[np.float32]:
         """The images stretched to `size`, (N, size, size, 3), as the network was trained on them."""

@@ -61,6 +61,9 @@ class DataRecipe(_Section):
         (),
         description="further input sizes that a photo is predicted at, with the logits averaged; trained is at `size` alone",
     )
+    crop: Literal["none", "mask"] = Field("none", description="show the network the whole image, or the lesion by its mask")
+    masks: str = Field("", description='folder of the masks that crop = "mask" goes by: ID.png or ID_segmentation.png')
+    crop_margin: float = Field(0.1, ge=0, le=1, description="of the lesion's extent, left on each side of it")
     unreadable: Literal["refuse", "skip"] = Field("refuse", description="images that cannot be read: an error, or left out")
     metadata: tuple[MetadataField, ...] = ("age", "sex", "site")
     augment: AugmentRecipe = AugmentRecipe()

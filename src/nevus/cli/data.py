@@ -87,7 +87,7 @@ def split(
 
 def pack(
     manifest: Annotated[Path, typer.Argument(help="the manifest")],
-    recipe: Annotated[Path | None, typer.Option(help="pack for this recipe's data.size")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="pack for this recipe's sizes and crops")] = None,
     size: Annotated[int, typer.Option(min=16, max=1024, help="pack for a network's input of this many pixels a side")] = 224,
     unreadable: Annotated[str, typer.Option(help="images that cannot be read: refuse or skip")] = "refuse",
     folder: Annotated[Path | None, typer.Option(help="where packs are kept, instead of the cache folder")] = None,
@@ -95,19 +95,21 @@ def pack(
 ) -> None:
     """Decode every image once into one file that training maps into memory; training does the same by itself."""
     from nevus.data.images import pack_side
+    from nevus.data.masks import input_paths
     from nevus.data.pack import pack_images
     from nevus.progress import CountProgress
     from nevus.recipe import DataRecipe, Recipe
 
     policy = checked(lambda: DataRecipe.model_validate({"unreadable": unreadable})).unreadable
     rows = read_manifest(manifest)
-    short_side = pack_side(max(Recipe.read(recipe).data.sizes) if recipe else size)
+    data = Recipe.read(recipe).data if recipe else DataRecipe(size=size)
+    short_side, paths = pack_side(max(data.sizes)), input_paths(data, rows.paths(), rows.frame["image_id"].tolist())
 
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
     with CountProgress("packing", "images") as progress:
-        packed = pack_images(rows.paths(), short_side, folder, progress, unreadable=policy, say=say)
+        packed = pack_images(paths, short_side, folder, progress, unreadable=policy, say=say)
     ids = rows.frame["image_id"].tolist()
     document = {
         "pack": str(packed.path),

@@ -54,19 +54,27 @@ def predict(
     age: Annotated[float | None, typer.Option(min=0, max=120, help="the patient's age, years")] = None,
     sex: Annotated[str | None, typer.Option(help="female or male")] = None,
     site: Annotated[str | None, typer.Option(help="body site, as in back, scalp, lower extremity")] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="folder of the lesions' masks, NAME.png for NAME.jpg; for a model trained on crops")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Probabilities and a decision for each image, with any subset of the metadata or none."""
     from dataclasses import asdict
 
     from nevus.data import taxonomy
+    from nevus.data.containers import container_of
     from nevus.data.images import find_images
+    from nevus.data.masks import crop_paths
     from nevus.predictor import Predictor
 
     known = {"age_years": age, "sex": _understood("--sex", sex, taxonomy.sex), "site": _understood("--site", site, taxonomy.site)}
     paths = find_images(images)
     metadata = {name: [value] * len(paths) for name, value in known.items()}
     predictor = Predictor(bundle)
+    if masks:
+        names = [inside[1] if (inside := container_of(path)) else path.stem for path in paths]
+        paths = crop_paths(paths, names, masks, predictor.crop_margin)
     answers = predictor.predict(paths, metadata)
     if as_json:
         print_json([asdict(answer) for answer in answers])

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from nevus.data.containers import CONTAINERS, container_of, list_keys, read_value
+from nevus.data.crops import Crop, split_crop
 from nevus.data.dicom import decode_dicom, is_dicom
 from nevus.data.headers import MAX_BYTES, check_png, check_size, too_large
 from nevus.data.jpeg import decode_jpeg, plain_jpeg
@@ -51,13 +52,17 @@ def load_image(path: Path | str, short_side: int) -> Pixels:
     """Read an image for a network: uint8 RGB (height, width, 3), upright, its shorter side `short_side` pixels or less.
 
     Large JPEGs are decoded at a fraction of their size (see `nevus.data.jpeg`), then averaged by area; others are `shrink` of
-    `read_image`. The shape is that of `shrink(read_image(path), short_side)` in either case.
+    `read_image`. The shape is that of `shrink(read_image(path), short_side)` in either case. A part of an image (see
+    `nevus.data.crops`) is decoded at full size, cut out, then averaged.
 
     Raises
     ------
     DataError
-        As for `read_image`.
+        As for `read_image`, or an image whose part is asked for has another size.
     """
+    whole, crop = split_crop(path)
+    if crop:
+        return shrink(_cut(read_image(whole), crop, whole), short_side)
     return load_bytes(read_bytes(path), str(path), short_side)
 
 
@@ -187,6 +192,13 @@ def _decode(content: bytes, name: str, short_side: int | None) -> tuple[Pixels, 
         raise DataError(f"{name}: the image is damaged or cut short ({error}). Copy it again from its source.") from error
     transposed = _ORIENTATIONS.get(orientation, (False,))[0]
     return _upright(image, orientation), (width, height) if transposed else (height, width)
+
+
+def _cut(image: Pixels, crop: Crop, name: str) -> Pixels:
+    if image.shape[:2] != (crop.height, crop.width):
+        found, expected = (f"{height}x{width}" for height, width in (image.shape[:2], (crop.height, crop.width)))
+        raise DataError(f"{name}: {found} pixels, but its mask has {expected}. Give the mask of this very file.")
+    return np.ascontiguousarray(image[crop.top : crop.bottom, crop.left : crop.right])
 
 
 def _shrunk(shape: tuple[int, ...], short_side: int) -> tuple[int, int]:

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from nevus.data.containers import container_of
 from nevus.data.crew import CRASHED
-from nevus.data.images import Pixels, read_image
+from nevus.data.crops import split_crop
+from nevus.data.images import Pixels, load_image
 from nevus.data.packing import ROW, Problems, Rows, build
 from nevus.errors import DataError, listed
 from nevus.files import writing
@@ -148,7 +149,7 @@ def pack_images(
     folder = folder or cache_folder()
     target = folder / f"pack-{_key(paths, short_side)}.bin"
     pack = _open(target, len(paths), say)
-    if pack is not None and (mended := _mended(pack, paths)):
+    if pack is not None and (mended := _mended(pack, paths, short_side)):
         say(f"{mended}: can be read now; packing anew")
         pack = None
         target.unlink(missing_ok=True)
@@ -167,7 +168,7 @@ def pack_images(
     return pack
 
 
-def _mended(pack: Pack, paths: Sequence[Path]) -> Path | None:
+def _mended(pack: Pack, paths: Sequence[Path], short_side: int) -> Path | None:
     """An image that could not be read when it was packed and now can: its permissions changed, say, and nothing in the key did.
 
     One that crashed its decoder is not tried here, in the caller's own process.
@@ -175,7 +176,7 @@ def _mended(pack: Pack, paths: Sequence[Path]) -> Path | None:
     for row, reason in pack.problems.items():
         if CRASHED not in reason:
             with contextlib.suppress(DataError):
-                read_image(paths[row])
+                load_image(paths[row], short_side)
                 return paths[row]
     return None
 
@@ -193,8 +194,9 @@ def _key(paths: Sequence[Path], short_side: int) -> str:
     missing = []
     stats: dict[str, os.stat_result] = {}
     for path in paths:
-        inside = container_of(path)
-        file = str(inside[0] if inside else path)
+        plain = split_crop(path)[0]
+        inside = container_of(plain)
+        file = str(inside[0] if inside else plain)
         try:
             stat = stats.get(file) or os.stat(file)  # noqa: PTH116  a million paths: pathlib would take most of the time
         except OSError:

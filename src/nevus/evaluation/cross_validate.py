@@ -11,6 +11,7 @@ import pandas as pd
 
 from nevus.bundle import Bundle
 from nevus.data.manifest import Manifest
+from nevus.data.masks import input_paths
 from nevus.data.splits import Folds, Parts, split
 from nevus.errors import BundleError, DataError
 from nevus.evaluation.evaluate import evaluate
@@ -147,6 +148,7 @@ def _predictions(run: Run, bundle: Bundle, assignment: Folds, parts: Parts, fold
         else:
             metadata = {column: frame[column].to_numpy() for column in COLUMNS}
             paths = [run.manifest.root / path for path in frame["path"]]
+            paths = input_paths(run.recipe.data, paths, frame["image_id"].tolist())
             probabilities = predictor.probabilities(predictor.predict_logits(paths, metadata))
         table = pd.DataFrame({"image_id": frame["image_id"].to_numpy(), "fold": fold, "split": name})
         table["protocol"] = assignment.protocol

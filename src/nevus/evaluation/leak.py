@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nevus.bundle import Bundle
 from nevus.data.manifest import Manifest
+from nevus.data.masks import input_paths
 from nevus.data.splits import Parts, split
 from nevus.errors import BundleError, DataError
 from nevus.evaluation.predictions import Predictions
@@ -218,7 +219,8 @@ def _arm(run: Run, plan: Design, arm: str, folder: Path, title: str) -> Floats:
         frame = run.manifest.frame.iloc[plan.test]
         predictor = Predictor(bundle)
         metadata = {column: frame[column].to_numpy() for column in COLUMNS}
-        logits = predictor.predict_logits([run.manifest.root / name for name in frame["path"]], metadata)
+        paths = [run.manifest.root / name for name in frame["path"]]
+        logits = predictor.predict_logits(input_paths(run.recipe.data, paths, frame["image_id"].tolist()), metadata)
         table = pd.DataFrame({"image_id": frame["image_id"].to_numpy(), "affected": plan.affected})
         table["target"] = [run.classes[index] for index in run.targets[plan.test]]
         table["group_id"] = frame["group_id"].to_numpy()

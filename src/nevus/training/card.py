@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+_CROPS = {"none": "of the whole photo", "mask": "of the lesion **by its mask, without which this model gives no answer**"}
+
 
 def model_card(document: Mapping[str, Any]) -> str:
     """The README.md of a bundle as Markdown.
@@ -22,7 +24,7 @@ def model_card(document: Mapping[str, Any]) -> str:
         "Network": f"{recipe['model']['backbone']}, attention {recipe['model']['attention']['kind']}, "
         f"fusion {recipe['model']['fusion']['kind']}, pretrained weights: {recipe['model']['pretrained']}",
         "Input": " and ".join(f"{side} x {side}" for side in (preprocessing["size"], *preprocessing["resolutions"])) + " pixels, "
-        f"{preprocessing['views']} mirror views averaged; "
+        f"{_CROPS[preprocessing['crop']]}, {preprocessing['views']} mirror views averaged; "
         f"metadata {', '.join(recipe['data']['metadata']) or 'none'}, each optional",
         "Operating point": f"{point['positive']} from probability {threshold} on ({point['rule']}, {point['chosen_on']})",
         "Temperature": f"{document['temperature']:.3f}, fitted on the validation images",

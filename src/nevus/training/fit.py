@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nevus.bundle import Bundle
 from nevus.data.images import pack_side
 from nevus.data.manifest import Manifest
+from nevus.data.masks import input_paths
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import Pack, pack_images, refuse_unreadable
 from nevus.data.splits import Parts, split
@@ -99,9 +100,10 @@ def begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[s
 
 
 def _packed(recipe: Recipe, manifest: Manifest, selected: Manifest, say: Callable[[str], None]) -> Pack:
-    """The selected rows of the whole manifest's pack: one file for every task and recipe of the same size."""
+    """The selected rows of the whole manifest's pack: one file for every task and recipe of the same size and crops."""
+    paths = input_paths(recipe.data, manifest.paths(), manifest.frame["image_id"].tolist())
     with CountProgress("packing", "images") as progress:
-        pack = pack_images(manifest.paths(), pack_side(max(recipe.data.sizes)), progress=progress, unreadable="skip", say=say)
+        pack = pack_images(paths, pack_side(max(recipe.data.sizes)), progress=progress, unreadable="skip", say=say)
     places = pd.Index(manifest.frame["image_id"]).get_indexer(pd.Index(selected.frame["image_id"]))
     pack = pack.rows(places.astype(np.int64))
     if recipe.data.unreadable == "refuse":
@@ -181,11 +183,14 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
         "classes": run.classes,
         "preprocessing": {
             "size": recipe.data.size,
+            "crop": data.crop,
+            "crop_margin": data.crop_margin if data.crop != "none" else None,
             "resolutions": list(data.resolutions),
             "short_side": pack_side(max(data.sizes)),
             "views": data.views,
-            "steps": "upright; shorter side area-averaged to short_side; whole image stretched to size x size, bilinear; logits "
-            "averaged over views: as it is, mirrored left to right, top to bottom, both; and over size and resolutions",
+            "steps": "upright; the part that crop says, none being the whole; shorter side area-averaged to short_side; "
+            "stretched to size x size, bilinear; logits averaged over views: as it is, mirrored left to right, top to bottom, "
+            "both; and over size and resolutions",
             "mean": network.mean,
             "std": network.std,
         },

@@ -23,6 +23,8 @@ from nevus.recipe import Recipe
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+# As published, to the letter: a GPU's work, whose scores stand in the papers.
+PUBLISHED = sorted((ROOT / "recipes" / "published").glob("*.toml"))
 MODULES = [module.name for module in pkgutil.walk_packages(nevus.__path__, "nevus.") if module.name != "nevus.__main__"]
 
 
@@ -55,7 +57,7 @@ def test_most_modules_have_an_example() -> None:
     assert len(with_examples) > 20
 
 
-@pytest.mark.parametrize("page", [*PAGES, *RECIPES], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *RECIPES, *PUBLISHED], ids=lambda page: page.name)
 def test_every_command_in_the_documents_is_one_that_the_program_knows(page: Path) -> None:
     program = typer.main.get_command(app)
     assert isinstance(program, typer.core.TyperGroup)

@@ -67,7 +67,7 @@ def test_a_recipe_survives_its_own_json() -> None:
 
 def test_every_recipe_of_the_project_reads() -> None:
     folders = [Path(__file__).parents[1] / "recipes", Path(__file__).parents[1] / "src" / "nevus" / "demo"]
-    paths = [path for folder in folders for path in sorted(folder.glob("*.toml"))]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.toml"))]
     assert paths
     for path in paths:
         Recipe.read(path)

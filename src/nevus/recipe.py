@@ -147,6 +147,7 @@ class LossRecipe(_Section):
 
     `label_smoothing` is the share of each target that is spread over all classes; focal loss has none. `class_weights` are of
     "class_weighted": where any is given by its class's name they stand for those of the counts, and the other classes have 1.
+    `validation` is the loss that validation rows are given, for schedule, stopping and choice: Keras leaves class weights out.
     """
 
     kind: Literal["cross_entropy", "class_weighted", "logit_adjusted", "focal"] = "cross_entropy"
@@ -155,6 +156,7 @@ class LossRecipe(_Section):
     alpha_for: Literal["positive", "negative"] = "positive"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: dict[str, Annotated[float, Field(gt=0)]] = {}
+    validation: Literal["same", "cross_entropy"] = "same"
 
 
 class TrainingRecipe(_Section):
@@ -168,6 +170,7 @@ class TrainingRecipe(_Section):
         description="what an epoch shows: every image once; 18,015 views for 10,015 images; about 8,000 views of each class; "
         "as many views of each class as of another",
     )
+    epoch_steps: int = Field(0, ge=0, description="an epoch ends after so many steps at the latest; 0 is a whole pass")
     optimiser: OptimiserRecipe = OptimiserRecipe()
     schedule: ScheduleRecipe = ScheduleRecipe()
     loss: LossRecipe = LossRecipe()

@@ -119,6 +119,8 @@ def test_repetitions_are_other_views_and_a_resumed_epoch_goes_on_with_them(examp
     targets = torch.cat([batch.targets for batch in whole])
     assert abs(int((targets == 0).sum()) - int((targets == 1).sum())) <= 16
     assert abs(np.bincount(examples.targets) / len(examples.targets) - 0.5).max() > 0.1, "else this shows nothing"
+    shorter = batches(examples, recipe.with_settings(["training.epoch_steps=2"]), epoch=1)
+    assert [batch.targets.tolist() for batch in shorter] == [batch.targets.tolist() for batch in whole[:2]]
     resumed = batches(examples, recipe, epoch=1, first_step=2)
     assert len(resumed) == len(whole) - 2
     for one, other in zip(resumed, whole[2:], strict=True):

@@ -58,9 +58,10 @@ def normalise(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> to
     return images.permute(0, 3, 1, 2).float().mul_(1 / (255 * std)).sub_(mean / std)
 
 
-def num_steps(num_rows: int, batch_size: int) -> int:
-    """Steps an epoch. The rest of a division is left out: another part of the rows at every epoch."""
-    return max(1, num_rows // batch_size)
+def num_steps(num_rows: int, batch_size: int, at_most: int = 0) -> int:
+    """Steps an epoch, `at_most` so many unless that is 0. What is left out is another part of the rows at every epoch."""
+    whole = max(1, num_rows // batch_size)
+    return min(whole, at_most) if at_most else whole
 
 
 def training_batches(
@@ -81,7 +82,7 @@ def training_batches(
     shown, numbers = epoch_rows(training.sampler, rows, examples.targets, seed, epoch)
     order = np.random.default_rng([seed, epoch]).permutation(np.arange(len(shown)))
     draws = draw(seed, epoch, max(len(examples.pack), int(numbers.max()) + 1))
-    steps = range(first_step, num_steps(len(shown), training.batch_size))
+    steps = range(first_step, num_steps(len(shown), training.batch_size, training.epoch_steps))
 
     def assemble(step: int) -> Batch:
         places = order[step * training.batch_size : (step + 1) * training.batch_size][rank::num_processes]

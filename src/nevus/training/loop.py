@@ -73,9 +73,10 @@ def train(
         training.sampler, np.bincount(examples.targets[training_rows], minlength=network.num_classes).astype(np.int64)
     )
     loss_function = create_loss(training.loss, class_counts, examples.classes)
+    validation_loss = loss_function if training.loss.validation == "same" else torch.nn.functional.cross_entropy
     average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (network.mean, network.std))
-    steps_per_epoch = num_steps(int(class_counts.sum()), training.batch_size)
+    steps_per_epoch = num_steps(int(class_counts.sum()), training.batch_size, training.epoch_steps)
     schedule = Schedule(training.schedule, training.optimiser.learning_rate, training.epochs * steps_per_epoch, steps_per_epoch)
     progress = Progress()
     log = Log(folder / "log.jsonl", report)
@@ -130,7 +131,7 @@ def train(
             if progress.step % training.checkpoint_steps == 0 and progress.epoch_step < steps_per_epoch:
                 checkpoint()
 
-        figures = validate(network, average, examples, validation_rows, recipe.data.size, loss_function)
+        figures = validate(network, average, examples, validation_rows, recipe.data.size, validation_loss)
         schedule = schedule.after_epoch(figures["loss"])
         scores = {**figures, "loss": -figures["loss"], "last": float(progress.epoch)}
         score = scores[training.monitor]

@@ -115,9 +115,11 @@ def test_a_mask_of_another_size_is_refused_wherever_the_image_is_read(photos: Pa
     reason = rf"c.png: {HEIGHT}x{WIDTH} pixels, but its mask has {HEIGHT * 2}x{WIDTH * 2}"
     with pytest.raises(DataError, match=reason):
         load_image(crops(photos)[2], 24)
-    for _ in range(2):  # the second finds the pack of the first, and does not take the photo for a mended one
+    said: list[str] = []
+    for _ in range(2):
         with pytest.raises(DataError, match=rf"(?s)1 of 4 images cannot be read.*{reason}"):
-            pack_images(crops(photos), 24, photos / "packs")
+            pack_images(crops(photos), 24, photos / "packs", say=said.append)
+    assert said == [], "the pack was found again, and the photo was not taken for a mended one"
 
 
 def test_a_recipe_that_crops_names_its_masks(photos: Path) -> None:

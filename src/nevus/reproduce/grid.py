@@ -64,7 +64,7 @@ def plan(
     budget_name
         One of systems.toml's.
     settings
-        `a.b=c`, over every recipe.
+        `a.b=c`, over every recipe; `name:a.b=c` over that of a system.
 
     Raises
     ------

@@ -47,6 +47,13 @@ def test_a_wrong_setting_is_said_before_anything_runs(make_grid: MakeGrid) -> No
         make_grid("zoome", settings=["training.speed=2"])
 
 
+def test_a_setting_may_be_of_one_system(make_grid: MakeGrid) -> None:
+    grid = make_grid("zoome", settings=["alexnet:training.epochs=3"], protocols=["paper"])
+    assert {job.system for job in grid.jobs if job.recipe.training.epochs == 3} == {"alexnet"}
+    with pytest.raises(DataError, match=r"no system 'alexnett'. There are zoome, zoome-no-zoom-se"):
+        make_grid("zoome", settings=["alexnett:training.epochs=3"])
+
+
 def test_data_is_asked_for_but_for_the_smoke_run(tmp_path: Path, phantoms: Manifest) -> None:
     with pytest.raises(DataError, match="--data: not given"):
         reproduce("zoome", tmp_path)

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from command_line import nevus
 from nevus.data.manifest import Manifest
 from nevus.reproduce.grid import plan
-from nevus.reproduce.job import DONE, FAILED, finish_job, start_job
+from nevus.reproduce.job import DONE, FAILED, REFUSED, finish_job, start_job
 
 SMOKE = ("--budget", "smoke", "--protocol", "paper")
 
@@ -87,6 +88,32 @@ def test_a_job_whose_process_is_killed_is_a_failed_row(phantoms: Manifest, tmp_p
     outcome = job.outcome()
     assert outcome is not None
     assert (outcome.status, "ended by signal 9" in outcome.reason) == (FAILED, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "status", "words"),
+    [
+        ([], REFUSED, "a 1x1 map. Attention over one pixel is a constant"),
+        # Only that reason is a refusal: a tap that is not there is a failure of this row as of any other.
+        (["model.tap=nowhere"], FAILED, "no such tap"),
+    ],
+)
+def test_attention_to_one_pixel_is_refused_and_nothing_else(
+    phantoms: Manifest, tmp_path: Path, settings: list[str], status: str, words: str
+) -> None:
+    chosen: dict[str, Any] = {
+        "rows": ["mobilenetv3large-230"],
+        "protocols": ["paper"],
+        "budget_name": "smoke",
+        "settings": settings,
+    }
+    (job,) = plan("soft-attention", tmp_path, phantoms, **chosen).jobs
+    job.write()
+    finish_job(job.folder, start_job(job.folder, 1))
+    outcome = job.outcome()
+    assert outcome is not None
+    assert (outcome.status, words in outcome.reason) == (status, True)
 
 
 @pytest.mark.slow

@@ -49,6 +49,8 @@ def test_ours_published_and_difference_stand_under_their_protocol(make_grid: Mak
         ({}, "images"),
         ({"budget_name": "cpu"}, "budget, images"),
         ({"settings": ["training.epochs=2"]}, "images, settings"),
+        ({"settings": ["zoome:training.epochs=2"]}, "images, settings"),
+        ({"settings": ["alexnet:training.epochs=2"]}, "images"),
         ({"protocols": ["paper-2022"]}, "protocol, images"),
     ],
 )

@@ -41,9 +41,9 @@ def test_a_parameter_of_a_modules_own_is_a_layer_once() -> None:
 # Layers with weights, ours less those printed, where they are not equal: findings, each with its note.
 DEPTHS = {"MobileNetV3Large": -8, "NasnetMobile": 81}
 
-# Parameters of the author's notebooks (running statistics and the three that normalise age among them), and how many fewer ours has
-# for a reason: Keras's ResNets have biases before batch norm, its Inception-ResNet-v2 batch norms without scale, and the notebook of
-# Dense(512) a second dense layer of 4096 for the metadata.
+# Parameters of the author's notebooks (running statistics and the three that normalise age among them), and how many fewer ours
+# have for a reason: Keras's ResNets have biases before batch norm, its Inception-ResNet-v2 batch norms without scale, and the
+# notebook of Dense(512) a second dense layer of 4096 for the metadata.
 NOTEBOOKS = {
     "inception-resnet-v2": (47_654_074, -27_200),
     "inception-resnet-v2-augmented": (47_535_287, -27_200),

@@ -64,7 +64,7 @@ def plan(
     budget_name
         One of systems.toml's.
     settings
-        `a.b=c`, over every recipe.
+        `a.b=c`, over every recipe; `name:a.b=c` over that of a system.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def plan(
     jobs = []
     for system in (known[name] for name in known if name in used):
         for protocol in dict.fromkeys(protocol_of(system, name) for name in protocols or DEFAULT_PROTOCOLS):
-            folder = out / "runs" / f"{system.name}-{protocol}-{chosen_budget.name}"
+            folder = out.resolve() / "runs" / f"{system.name}-{protocol}-{chosen_budget.name}"
             recipe = recipe_of(system, protocol, chosen_budget, manifest.path.resolve(), tuple(settings))
             jobs.append(
                 Job(
@@ -101,7 +101,7 @@ def plan(
 
 def run(grid: Grid, *, num_workers: int = 1, runner: str = "processes") -> None:
     """Run the jobs that have not ended well, so many at a time; each that ends is said on standard error."""
-    # Failed ones are tried again, since their cause may be gone; refused ones too, which is quick.
+    # Those that failed are tried again: their cause may be gone.
     missing = [job for job in grid.jobs if (outcome := job.outcome()) is None or outcome.status == FAILED]
     for job in missing:
         job.write()

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -115,9 +116,36 @@ def protocol_of(system: System, name: str) -> str:
     return name
 
 
-def recipe_of(system: System, protocol: str, budget: Budget, manifest: Path, settings: tuple[str, ...] = ()) -> Recipe:
-    """The recipe of a system under a protocol; `settings` go over everything else.
+def settings_for(system: System, settings: Sequence[str]) -> list[str]:
+    """Those of `settings` that are a system's: all that name none, and "name:a.b=c" of its own name.
 
+    >>> settings_for(systems("zoome")["alexnet"], ["training.epochs=3", "alexnet:data.size=64", "zoome:data.size=32"])
+    ['training.epochs=3', 'data.size=64']
+    """
+    found = []
+    for setting in settings:
+        name, colon, _ = setting.partition("=")[0].partition(":")
+        if not colon:
+            found.append(setting)
+        elif name == system.name:
+            found.append(setting.removeprefix(f"{name}:"))
+        elif name not in systems(system.paper):
+            raise DataError(f"--set {setting}: no system {name!r}. There are {', '.join(systems(system.paper))}.")
+    return found
+
+
+def recipe_of(system: System, protocol: str, budget: Budget, manifest: Path, settings: Sequence[str] = ()) -> Recipe:
+    """The recipe of a system under a protocol; its own of `settings` go over everything else.
+
+    Raises
+    ------
+    DataError
+        A setting is of a system that is not there.
+    RecipeError
+        A setting is not a recipe's.
+
+    Examples
+    --------
     >>> recipe = recipe_of(systems("zoome")["resnet50"], "strict", budget("smoke"), Path("manifest.csv"))
     >>> recipe.name, recipe.data.size, recipe.model.backbone, recipe.training.loss.kind
     ('resnet50', 64, 'resnet50', 'focal')
@@ -125,4 +153,4 @@ def recipe_of(system: System, protocol: str, budget: Budget, manifest: Path, set
     own = [f"data.protocol={protocol}", f"data.manifest={json.dumps(str(manifest))}"]
     if budget.smallest:
         own.append(f"data.size={max(budget.smallest, system.smallest)}")
-    return Recipe(name=system.name).with_settings([*system.settings, *budget.settings, *own, *settings])
+    return Recipe(name=system.name).with_settings([*system.settings, *budget.settings, *own, *settings_for(system, settings)])

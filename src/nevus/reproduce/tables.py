@@ -11,7 +11,7 @@ from nevus.reproduce.grid import SMOKE, Grid
 from nevus.reproduce.job import DONE, FAILED, Job, Outcome
 from nevus.reproduce.published import Table, paper_notes
 from nevus.reproduce.sizes import backbone_sizes
-from nevus.reproduce.systems import assumed, num_images, systems
+from nevus.reproduce.systems import assumed, num_images, settings_for, systems
 
 FULL = "full"
 _BACKBONE = "backbone:"
@@ -89,7 +89,7 @@ def unlike(grid: Grid, job: Job, evaluation: Mapping[str, Any]) -> list[str]:
         "protocol": job.protocol != system.protocol,
         "images": grid.num_images != num_images(grid.paper),
         "folds": run != all_of_them,
-        "settings": bool(grid.settings or system.pending),
+        "settings": bool(settings_for(system, grid.settings) or system.pending),
     }
     return [reason for reason, holds in reasons.items() if holds]
 
@@ -119,7 +119,7 @@ def _facts(grid: Grid) -> list[str]:
         ]
     facts += [f"{label(protocol)}: {PROTOCOLS[protocol]}" for protocol in protocols]
     if grid.settings:
-        facts.append(f"Changed in every recipe: {', '.join(grid.settings)}.")
+        facts.append(f"Changed in the recipes: {', '.join(grid.settings)}.")
     return facts + [f"Assumed: {text}" for text in assumed(grid.paper)] + paper_notes(grid.paper)
 
 

@@ -106,13 +106,6 @@ def test_table_9_cuts_where_the_paper_does() -> None:
     assert one_pixel == {row for row in cuts if any(cut in row for cut in ("[:270]", "[:266]", "[:251]", "[:230]"))}
 
 
-@pytest.mark.parametrize("setting", sorted({setting for system in ALL for setting in system.pending}))
-def test_a_pending_setting_is_none_that_a_recipe_has(setting: str) -> None:
-    """Once a recipe has it, move it from `pending` to `settings` in systems.toml: the rows would say that they ran without."""
-    with pytest.raises(RecipeError, match=r"no such setting|not a section"):
-        Recipe(name="any").with_settings([setting])
-
-
 def test_what_is_not_there_is_said() -> None:
     with pytest.raises(DataError, match="--budget 'half': expected one of full, cpu, smoke"):
         budget("half")

@@ -20,15 +20,14 @@ PAPERS_OWN = "paper"
 class System:
     """A network with its training, as a paper has it.
 
-    `protocol` is the paper's own for it. `pending` are settings that recipes do not have yet. `smallest` is the smallest input in
-    pixels that reduced budgets give it. `one_pixel` says that its attention would see a map of 1×1, so that it must be refused.
+    `protocol` is the paper's own for it. `smallest` is the smallest input in pixels that reduced budgets give it. `one_pixel`
+    says that its attention would see a map of 1×1, so that it must be refused.
     """
 
     paper: str
     name: str
     protocol: str
     settings: tuple[str, ...]
-    pending: tuple[str, ...] = ()
     smallest: int = 0
     one_pixel: bool = False
 
@@ -64,9 +63,8 @@ def systems(paper: str) -> dict[str, System]:
     for name, entry in document["systems"].items():
         regime = document["regimes"][entry.get("regime", "paper")]
         settings = (*document["settings"], *regime["settings"], *entry["settings"])
-        pending = tuple(regime.get("pending", ()))
         one_pixel = entry.get("one_pixel", False)
-        found[name] = System(paper, name, regime["protocol"], settings, pending, entry.get("smallest", 0), one_pixel)
+        found[name] = System(paper, name, regime["protocol"], settings, entry.get("smallest", 0), one_pixel)
     return found
 
 

@@ -89,7 +89,7 @@ def unlike(grid: Grid, job: Job, evaluation: Mapping[str, Any]) -> list[str]:
         "protocol": job.protocol != system.protocol,
         "images": grid.num_images != num_images(grid.paper),
         "folds": run != all_of_them,
-        "settings": bool(settings_for(system, grid.settings) or system.pending),
+        "settings": bool(settings_for(system, grid.settings)),
     }
     return [reason for reason, holds in reasons.items() if holds]
 
@@ -136,10 +136,8 @@ def _lines(contents: Contents, grid: Grid, table: Table, row: str, jobs: Sequenc
         evaluation = job.evaluation()
         figures = {column: figure(column, evaluation, outcome.facts) for column in table.columns}
         reasons = unlike(grid, job, evaluation)
-        pending = systems(grid.paper)[job.system].pending
-        without = contents.note(f"Run without {', '.join(pending)}, which recipes do not have yet.") if pending else ()
         cells = [_ours(contents, table, column, found) for column, found in figures.items()]
-        lines.append((Cell(row), Cell(ours, without), *cells))
+        lines.append((Cell(row), Cell(ours), *cells))
         differences = [_difference(table, row, column, found, bool(reasons)) for column, found in figures.items()]
         what = f"difference, {label(job.protocol)}" + (f" ≠ {', '.join(reasons)}" if reasons else "")
         lines.append((Cell(row), Cell(what), *differences))

@@ -20,8 +20,11 @@ def fit(
     chosen, rows = inputs(recipe, manifest, settings)
     need_torch()
     from nevus.training.fit import fit as fit_recipe
+    from nevus.training.processes import is_main
 
     bundle = fit_recipe(chosen, rows, out)
+    if not is_main():
+        return
     if as_json:
         print_json({"bundle": str(bundle.path), "operating_point": bundle.document["operating_point"]})
     else:
@@ -43,8 +46,11 @@ def cross_validate(
     from nevus.evaluation.cross_validate import cross_validate as run
     from nevus.evaluation.evaluate import evaluation_table
     from nevus.reports.page import write_report
+    from nevus.training.processes import is_main
 
     document = run(chosen, rows, out, only=only, folds=folds)
+    if not is_main():
+        return
     page = write_report([out], out / "report.html")
     if as_json:
         print_json(document)

@@ -20,6 +20,7 @@ from nevus.predictor import Predictor
 from nevus.provenance import provenance
 from nevus.recipe import Recipe
 from nevus.training.fit import COLUMNS, Run, begin_run, fit_rows
+from nevus.training.processes import agreed, is_main, main_first, wait_for_everyone
 
 _KEPT_COLUMNS = ("dataset", "lesion_id", "patient_id", "age_years", "sex", "site")
 
@@ -50,14 +51,16 @@ def cross_validate(
     """
     out = Path(out)
     run = begin_run(recipe, manifest, out, lambda text: print(text, file=sys.stderr))
-    assignment = _folds(run, folds)
+    with main_first():
+        assignment = _folds(run, folds)
     chosen = sorted(set(assignment.tested if only is None else only))
     if unknown := [fold for fold in chosen if fold not in assignment.tested]:
         tested = ", ".join(map(str, assignment.tested))
         raise DataError(f"--only: fold {unknown[0]} is not among the folds that are tested: {tested}.")
     tables = [_run_fold(run, assignment, fold) for fold in chosen]
     predictions = Predictions.from_frame(pd.concat(tables, ignore_index=True))
-    predictions.write(out / "predictions.csv")
+    if is_main():
+        predictions.write(out / "predictions.csv")
     origin = {
         **provenance(),
         "manifest": str(manifest.path),
@@ -71,7 +74,8 @@ def cross_validate(
         "training_seconds": round(sum(_training_seconds(out / f"fold-{fold}") for fold in chosen), 1),
     }
     document = evaluate(predictions, operating_point=recipe.operating_point, provenance=origin)
-    write_json(out / "evaluation.json", document)
+    if is_main():
+        write_json(out / "evaluation.json", document)
     return document
 
 
@@ -98,7 +102,8 @@ def _folds(run: Run, given: Path | None) -> Folds:
             validation_share=data.validation_share,
             seed=run.recipe.training.seed,
         )
-    assignment.write(path)
+    if is_main():
+        assignment.write(path)
     return assignment
 
 
@@ -106,22 +111,31 @@ def _run_fold(run: Run, assignment: Folds, fold: int) -> pd.DataFrame:
     """The predictions of one fold, from its folder where they are finished."""
     folder = run.folder / f"fold-{fold}"
     path = folder / "predictions.csv"
-    if path.exists():
+    if agreed(path.exists()):
         return Predictions.read(path).frame
     parts = assignment.parts(run.manifest, fold)
     folds_sha256 = sha256(run.folder / "folds.csv")
     title = f"{run.recipe.name} {assignment.protocol} fold {fold + 1}/{len(assignment.tested)}"
-    try:
-        bundle = Bundle.load(folder / "bundle")
-    except BundleError:  # not there yet, or cut short by a kill: training goes on from its last checkpoint
-        bundle = fit_rows(run, parts, folder, title, assignment.protocol, folds_sha256)
+    # Without a bundle, or with one that a kill cut short, training goes on from its last checkpoint.
+    bundle = agreed(_finished(folder / "bundle")) or fit_rows(run, parts, folder, title, assignment.protocol, folds_sha256)
+    if not is_main():
+        wait_for_everyone()
+        return Predictions.read(path).frame
     frame = _predictions(run, bundle, assignment, parts, fold)
     predictions = Predictions.from_frame(frame)
     predictions.write(path)
     # A finished fold needs its bundle and its log; the optimiser's state is most of the disk space.
     for name in ("last.safetensors", "best.safetensors"):
         (folder / name).unlink(missing_ok=True)
+    wait_for_everyone()
     return predictions.frame
+
+
+def _finished(path: Path) -> Bundle | None:
+    try:
+        return Bundle.load(path)
+    except BundleError:
+        return None
 
 
 def _training_seconds(folder: Path) -> float:

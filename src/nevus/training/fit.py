@@ -4,6 +4,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from nevus.training.hardware import choose_precision, keep_memory
 from nevus.training.loader import Examples
 from nevus.training.log import LiveProgress
 from nevus.training.loop import train
+from nevus.training.processes import is_main, main_first, wait_for_everyone
 from nevus.training.validation import predict_logits
 
 COLUMNS = ("age_years", "sex", "site")
@@ -72,6 +74,11 @@ def begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[s
         `folder` holds a run of another recipe or other data; images cannot be read; the task's column is empty.
     """
     keep_memory()
+    with main_first():
+        return _begin_run(recipe, manifest, folder, say if is_main() else lambda text: None)
+
+
+def _begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[str], None]) -> Run:
     selected, classes, targets = manifest.for_task(recipe.data.task)
     path = folder / "run.json"
     recorded = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -92,8 +99,9 @@ def begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[s
     network = create_network(recipe, classes)
     say(f"{len(selected)} images, {len(set(selected.frame['group_id']))} groups, classes {', '.join(classes)}")
     precision = recorded["precision"] if recorded else choose_precision(recipe, network)
-    write_json(folder / "recipe.json", claim["recipe"])
-    write_json(path, {**claim, "classes": classes, "precision": precision})
+    if is_main():
+        write_json(folder / "recipe.json", claim["recipe"])
+        write_json(path, {**claim, "classes": classes, "precision": precision})
     return Run(folder, recipe, selected, classes, targets, pack, precision, left_out)
 
 
@@ -154,7 +162,8 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
     metadata, missing = encoder.encode(columns, len(run.manifest))
     examples = Examples(run.pack, run.targets, encoder, metadata, missing)
     network = create_network(recipe, run.classes)
-    with LiveProgress(title, recipe.training.batch_size) as progress:
+    live = LiveProgress(title, recipe.training.batch_size) if is_main() else nullcontext(lambda event: None)
+    with live as progress:
         weights = train(
             network,
             examples,
@@ -166,6 +175,9 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
             precision=run.precision,
             report=progress,
         )
+    if not is_main():
+        wait_for_everyone()
+        return Bundle.load(folder / "bundle")
     network = network.cpu()
     network.load_state_dict(weights)
     logits = predict_logits(network, weights, examples, parts.validation, recipe.data.size, recipe.data.views).numpy()
@@ -199,7 +211,9 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
         "model.onnx": lambda path: export_onnx(network, recipe.data.size, encoder.num_features, path),
         "README.md": lambda path: write(path, model_card(document)),
     }
-    return Bundle.write(folder / "bundle", document, contents)
+    bundle = Bundle.write(folder / "bundle", document, contents)
+    wait_for_everyone()
+    return bundle
 
 
 def positive_class(classes: Sequence[str]) -> str | None:

@@ -19,23 +19,25 @@ _MINUTE = 60.0
 
 
 class Log:
-    """`log.jsonl` of one fold; every event is also passed to `report`."""
+    """`log.jsonl` of one fold; every event is also passed to `report`. Of several processes only the main one `writes`."""
 
-    def __init__(self, path: Path, report: Report) -> None:
+    def __init__(self, path: Path, report: Report, writes: bool = True) -> None:
         self._path = path
         self._report = report
+        self._writes = writes
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, event: Event) -> None:
         """Append one event."""
-        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        if self._writes:
+            with writing(self._path), self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(event) + "\n")
         self._report(event)
 
     def rewind(self, step: int) -> None:
         """Forget what was logged after `step`: those steps are about to be done again."""
-        if not self._path.exists():
+        if not self._writes or not self._path.exists():
             return
         kept = []
         for line in self._path.read_text(encoding="utf-8").splitlines():

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from nevus.errors import DataError, NevusError
@@ -18,8 +17,10 @@ from nevus.training.hardware import lay_out
 from nevus.training.loader import Examples, Rows, Timed, normalise, num_steps, training_batches
 from nevus.training.log import Log, Report
 from nevus.training.optimiser import Schedule, create_optimiser
+from nevus.training.processes import agreed, check_batch, create_accelerator
 from nevus.training.resident import ResidentPack
 from nevus.training.validation import update_average, validate
+from nevus.training.whole_batch import WholeBatch
 
 
 def train(
@@ -55,13 +56,17 @@ def train(
 
     Raises
     ------
+    RecipeError
+        The batch does not divide by the number of processes.
     DataError
         The folder holds another run.
     NevusError
         The loss became NaN or infinite.
     """
     training = recipe.training
-    accelerator = Accelerator()
+    accelerator = create_accelerator()
+    rank, num_processes = accelerator.process_index, accelerator.num_processes
+    check_batch(training.batch_size, len(training_rows), num_processes)
     device = accelerator.device
     network = network.to(device)
     lay_out(network, recipe)
@@ -72,7 +77,7 @@ def train(
     steps_per_epoch = num_steps(len(training_rows), training.batch_size)
     schedule = Schedule(training.schedule, training.optimiser.learning_rate, training.epochs * steps_per_epoch, steps_per_epoch)
     progress = Progress()
-    log = Log(folder / "log.jsonl", report)
+    log = Log(folder / "log.jsonl", report, writes=accelerator.is_main_process)
     if (folder / "last.safetensors").exists():
         header = load_checkpoint(folder / "last.safetensors", network, average, optimiser)
         if header["identity"] != identity:
@@ -90,7 +95,6 @@ def train(
 
     while not progress.finished:
         epoch_started, first_step = time.monotonic(), progress.epoch_step
-        rank, num_processes = accelerator.process_index, accelerator.num_processes
         network.train()
         batches = Timed(
             training_batches(examples, training_rows, recipe, progress.epoch, first_step, rank, num_processes, resident)
@@ -101,8 +105,12 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = rate
             # Seeding every step makes drop-out a function of the step: nothing random has to be saved to resume exactly.
-            torch.manual_seed(int(np.random.SeedSequence([training.seed, progress.step, rank]).generate_state(1)[0]))
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            seeds = [
+                int(np.random.SeedSequence([training.seed, progress.step, process]).generate_state(1)[0]) for process in (rank, 0)
+            ]
+            torch.manual_seed(seeds[0])
+            autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+            with autocast, WholeBatch(rank, num_processes, seeds[1]):
                 logits = model(normalise(batch.images, mean, std), batch.metadata, batch.present)
             loss = loss_function(logits.float(), batch.targets)
             accelerator.backward(loss)
@@ -124,7 +132,8 @@ def train(
             if progress.step % training.checkpoint_steps == 0 and progress.epoch_step < steps_per_epoch:
                 checkpoint()
 
-        figures = validate(network, average, examples, validation_rows, recipe.data.size, loss_function)
+        size = recipe.data.size
+        figures = agreed(validate(network, average, examples, validation_rows, size, loss_function, rank, num_processes))
         schedule = schedule.after_epoch(figures["loss"])
         score = {**figures, "loss": -figures["loss"], "last": float(progress.epoch)}[training.monitor]
         improved = progress.best is None or score > progress.best
@@ -152,4 +161,5 @@ def train(
         progress = replace(progress, epoch=progress.epoch + 1, epoch_step=0, loss_sum=0.0, finished=last)
         checkpoint()
 
+    accelerator.wait_for_everyone()
     return load_file(folder / "best.safetensors")

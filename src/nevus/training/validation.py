@@ -1,6 +1,8 @@
 """The moving average of the weights, and the figures on the validation rows that choose the epoch."""
 
+import numpy as np
 import torch
+from accelerate.utils import gather_object
 from torch.func import functional_call
 
 from nevus.data.augment import MIRRORS
@@ -41,11 +43,29 @@ def predict_logits(
     return torch.cat(logits)
 
 
+def predict_dealt_logits(
+    network: LesionClassifier, weights: State, examples: Examples, rows: Rows, size: int, rank: int, num_processes: int
+) -> torch.Tensor:
+    """`predict_logits` in every process, of batches dealt out to all of them: each is a batch that one process would make."""
+    batches = [np.arange(start, min(start + _BATCH_SIZE, len(rows))) for start in range(0, len(rows), _BATCH_SIZE)]
+    hands = [np.concatenate([np.arange(0), *batches[process::num_processes]]) for process in range(num_processes)]
+    mine = [predict_logits(network, weights, examples, rows[hands[rank]], size)] if len(hands[rank]) else []
+    logits = torch.cat(gather_object(mine) if num_processes > 1 else mine)
+    return logits[np.argsort(np.concatenate(hands))]
+
+
 def validate(
-    network: LesionClassifier, weights: State, examples: Examples, rows: Rows, size: int, loss: Loss
+    network: LesionClassifier,
+    weights: State,
+    examples: Examples,
+    rows: Rows,
+    size: int,
+    loss: Loss,
+    rank: int = 0,
+    num_processes: int = 1,
 ) -> dict[str, float]:
     """Loss, AUC (one-vs-rest macro beyond two classes), balanced accuracy and accuracy at the largest probability."""
-    logits = predict_logits(network, weights, examples, rows, size)
+    logits = predict_dealt_logits(network, weights, examples, rows, size, rank, num_processes)
     targets = examples.targets[rows]
     probabilities = torch.softmax(logits.double(), dim=1).numpy()
     decisions = probabilities.argmax(axis=1)

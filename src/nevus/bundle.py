@@ -51,6 +51,14 @@ class Bundle:
         return cls(path, document)
 
     @classmethod
+    def finished(cls, path: Path | str) -> "Bundle | None":
+        """The bundle at `path`; None where it is not there yet, or was cut short by a kill."""
+        try:
+            return cls.load(path)
+        except BundleError:
+            return None
+
+    @classmethod
     def write(cls, path: Path | str, document: Mapping[str, Any], contents: Mapping[str, Callable[[Path], None]]) -> "Bundle":
         """Write a bundle's files, then bundle.json with their hashes; a folder without bundle.json is not a bundle.
 

@@ -8,9 +8,9 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nevus.errors import RecipeError, listed
 
@@ -148,6 +148,51 @@ class TrainingRecipe(_Section):
     )
     early_stopping: int = Field(0, ge=0, description="epochs without improvement before stopping; 0 never stops early")
     checkpoint_steps: int = Field(200, ge=1)
+    distillation: "DistillationRecipe" = Field(default_factory=lambda: DistillationRecipe())
+
+
+class TeacherRecipe(_Section):
+    """A teacher's network and training. Its data are the student's: both see the same pixels of the same rows."""
+
+    model: ModelRecipe = ModelRecipe()
+    training: TrainingRecipe = Field(default_factory=TrainingRecipe)
+
+    @model_validator(mode="after")
+    def _has_no_teacher(self) -> "TeacherRecipe":
+        if self.training.distillation.on:
+            raise ValueError("a teacher has no teacher of its own")
+        return self
+
+
+class DistillationRecipe(_Section):
+    """CRCKD (Xing et al., MICCAI 2021): the class relations of a teacher, learned beside the task. Off without a teacher.
+
+    `teacher` is the path of a recipe's .toml, or a section with `model` and `training`: it is trained first, inside each fold.
+    `teacher_run` is the folder of a run on the same folds instead. The defaults are the authors' code's.
+    """
+
+    teacher: TeacherRecipe | None = None
+    teacher_run: str = ""
+    contrast: float = Field(0.1, ge=0, description="weight of the class-guided contrast (CCD)")
+    relation: float = Field(1.0, ge=0, description="weight of the relations to the classes' centroids (CRP)")
+    prediction: float = Field(1.0, ge=0, description="weight of the divergence from the teacher's probabilities")
+    begin: Probability = Field(0.25, description="share of the steps after which the last two count")
+    dimensions: int = Field(128, ge=2)
+    temperature: float = Field(0.07, gt=0)
+    num_positives: int = Field(20, ge=1)
+    num_negatives: int = Field(4096, ge=1)
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+    @property
+    def on(self) -> bool:
+        """Whether there is a teacher."""
+        return self.teacher is not None or bool(self.teacher_run)
+
+    @model_validator(mode="after")
+    def _has_one_teacher(self) -> "DistillationRecipe":
+        if self.teacher is not None and self.teacher_run:
+            raise ValueError("give teacher or teacher_run, not both")
+        return self
 
 
 class Recipe(_Section):
@@ -168,14 +213,7 @@ class Recipe(_Section):
         RecipeError
             The file is missing, is not TOML, or names every unknown, missing or impossible value at once.
         """
-        path = Path(path)
-        try:
-            document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise RecipeError(f"{path}: cannot be read ({error.strerror}). Give the path of a recipe's .toml file.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise RecipeError(f"{path}: not a TOML file: {error}.") from error
-        return cls._build(_with_settings(document, settings), str(path))
+        return cls._build(_with_settings(_read_document(Path(path)), settings), str(path))
 
     def with_settings(self, settings: Sequence[str]) -> "Recipe":
         """A copy with `a.b=c` settings applied; values are read as TOML, and as text where they are not TOML."""
@@ -184,10 +222,31 @@ class Recipe(_Section):
     @classmethod
     def _build(cls, document: dict[str, Any], source: str) -> "Recipe":
         try:
-            return cls.model_validate(document)
+            return cls.model_validate(_with_teacher(document))
         except ValidationError as error:
             problems = [_explain(problem) for problem in error.errors()]
             raise RecipeError(listed(f"{source}: {len(problems)} wrong in the recipe:", problems)) from error
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror}). Give the path of a recipe's .toml file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not a TOML file: {error}.") from error
+
+
+def _with_teacher(document: dict[str, Any]) -> dict[str, Any]:
+    """A teacher that is named by its recipe's path becomes a section: a run's recipe.json says all there is to say."""
+    training = document.get("training")
+    distillation = training.get("distillation") if isinstance(training, dict) else None
+    path = distillation.get("teacher") if isinstance(distillation, dict) else None
+    if not isinstance(training, dict) or not isinstance(distillation, dict) or not isinstance(path, str):
+        return document
+    teacher = _read_document(Path(path))
+    section = {name: teacher[name] for name in ("model", "training") if name in teacher}
+    return {**document, "training": {**training, "distillation": {**distillation, "teacher": section}}}
 
 
 def _with_settings(document: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
@@ -224,5 +283,6 @@ def _explain(problem: Any) -> str:
 def _settings_at(place: Sequence[str | int]) -> list[str]:
     section: type[BaseModel] = Recipe
     for name in place:
-        section = section.model_fields[str(name)].annotation  # type: ignore[assignment]
+        annotation = section.model_fields[str(name)].annotation
+        section = next((part for part in get_args(annotation) if isinstance(part, type)), annotation)  # type: ignore[assignment]
     return list(section.model_fields)

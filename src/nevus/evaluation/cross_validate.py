@@ -12,7 +12,7 @@ import pandas as pd
 from nevus.bundle import Bundle
 from nevus.data.manifest import Manifest
 from nevus.data.splits import Folds, Parts, split
-from nevus.errors import BundleError, DataError
+from nevus.errors import DataError
 from nevus.evaluation.evaluate import evaluate
 from nevus.evaluation.predictions import Predictions
 from nevus.files import sha256, write_json
@@ -117,7 +117,8 @@ def _run_fold(run: Run, assignment: Folds, fold: int) -> pd.DataFrame:
     folds_sha256 = sha256(run.folder / "folds.csv")
     title = f"{run.recipe.name} {assignment.protocol} fold {fold + 1}/{len(assignment.tested)}"
     # Without a bundle, or with one that a kill cut short, training goes on from its last checkpoint.
-    bundle = agreed(_finished(folder / "bundle")) or fit_rows(run, parts, folder, title, assignment.protocol, folds_sha256)
+    bundle = agreed(Bundle.finished(folder / "bundle"))
+    bundle = bundle or fit_rows(run, parts, folder, title, assignment.protocol, folds_sha256, fold)
     if not is_main():
         wait_for_everyone()
         return Predictions.read(path).frame
@@ -131,16 +132,10 @@ def _run_fold(run: Run, assignment: Folds, fold: int) -> pd.DataFrame:
     return predictions.frame
 
 
-def _finished(path: Path) -> Bundle | None:
-    try:
-        return Bundle.load(path)
-    except BundleError:
-        return None
-
-
 def _training_seconds(folder: Path) -> float:
-    """How long a fold trained, over all the runs that it took: the last line of its log counts across resumptions."""
-    return float(json.loads((folder / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])["seconds"])
+    """How long a fold and its teacher trained, over all the runs that it took: a log's last line counts across resumptions."""
+    logs = [path for path in (folder / "log.jsonl", folder / "teacher" / "log.jsonl") if path.exists()]
+    return sum(float(json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["seconds"]) for path in logs)
 
 
 def _training_commit(folder: Path) -> str:

@@ -31,11 +31,17 @@ class Progress:
 
 
 def save_checkpoint(
-    path: Path, network: nn.Module, average: State, optimiser: torch.optim.Optimizer, header: dict[str, Any]
+    path: Path,
+    network: nn.Module,
+    average: State,
+    optimiser: torch.optim.Optimizer,
+    header: dict[str, Any],
+    distiller: nn.Module | None = None,
 ) -> None:
     """Write everything that the next step depends on, wholly or not at all."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
+    tensors |= {f"distiller.{name}": tensor for name, tensor in (distiller.state_dict() if distiller else {}).items()}
     for index, parameter in enumerate(_parameters(optimiser)):
         for name, value in optimiser.state.get(parameter, {}).items():
             tensors[f"optimiser.{index}.{name}"] = value
@@ -49,7 +55,9 @@ def save_weights(path: Path, weights: State) -> None:
     write(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}))
 
 
-def load_checkpoint(path: Path, network: nn.Module, average: State, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path, network: nn.Module, average: State, optimiser: torch.optim.Optimizer, distiller: nn.Module | None = None
+) -> dict[str, Any]:
     """Put a checkpoint's tensors in place and return its header.
 
     Raises
@@ -65,6 +73,8 @@ def load_checkpoint(path: Path, network: nn.Module, average: State, optimiser: t
         raise DataError(f"{path}: the checkpoint is damaged ({error}). Delete it to begin this fold again.") from error
     try:
         network.load_state_dict(_under("network.", tensors))
+        if distiller:
+            distiller.load_state_dict(_under("distiller.", tensors))
     except RuntimeError as error:
         raise DataError(f"{path}: the checkpoint is of another network ({error}). Choose another folder.") from error
     for name, tensor in _under("average.", tensors).items():

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +36,8 @@ from nevus.training.hardware import choose_precision, keep_memory
 from nevus.training.loader import Examples
 from nevus.training.log import LiveProgress
 from nevus.training.loop import train
-from nevus.training.processes import is_main, main_first, wait_for_everyone
+from nevus.training.processes import check_alone, is_main, main_first, wait_for_everyone
+from nevus.training.teacher import check_teacher, create_distiller, load_network, teacher_folder, teacher_recipe
 from nevus.training.validation import predict_logits
 
 COLUMNS = ("age_years", "sex", "site")
@@ -74,6 +75,7 @@ def begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[s
         `folder` holds a run of another recipe or other data; images cannot be read; the task's column is empty.
     """
     keep_memory()
+    check_alone(recipe)
     with main_first():
         return _begin_run(recipe, manifest, folder, say if is_main() else lambda text: None)
 
@@ -97,6 +99,8 @@ def _begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[
     if recipe.data.protocol == "strict":
         _refuse_twins(pack, selected)
     network = create_network(recipe, classes)
+    if recipe.training.distillation.teacher is not None:
+        create_network(teacher_recipe(recipe), classes)  # what cannot be built is said before anything is trained
     say(f"{len(selected)} images, {len(set(selected.frame['group_id']))} groups, classes {', '.join(classes)}")
     precision = recorded["precision"] if recorded else choose_precision(recipe, network)
     if is_main():
@@ -154,14 +158,45 @@ def create_network(recipe: Recipe, classes: Sequence[str]) -> LesionClassifier:
     return LesionClassifier(recipe.model, len(classes), encoder.num_features, recipe.data.size)
 
 
-def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | None, folds_sha256: str | None = None) -> Bundle:
-    """Train on `parts.train`, choose on `parts.validation`, freeze to `folder`/bundle. `parts.test` is not looked at."""
+def fit_rows(
+    run: Run,
+    parts: Parts,
+    folder: Path,
+    title: str,
+    protocol: str | None,
+    folds_sha256: str | None = None,
+    fold: int | None = None,
+) -> Bundle:
+    """Train on `parts.train`, choose on `parts.validation`, freeze to `folder`/bundle. `parts.test` is not looked at.
+
+    A recipe with a teacher trains it first, on the same rows, into `folder`/teacher.
+    """
     recipe = run.recipe
     columns = {name: run.manifest.frame[name].to_numpy() for name in COLUMNS}
     encoder = MetadataEncoder.fit({name: values[parts.train] for name, values in columns.items()}, recipe.data.metadata)
     metadata, missing = encoder.encode(columns, len(run.manifest))
     examples = Examples(run.pack, run.targets, encoder, metadata, missing)
     network = create_network(recipe, run.classes)
+    origin = {
+        "name": recipe.name,
+        "task": recipe.data.task,
+        "classes": run.classes,
+        "preprocessing": _preprocessing(recipe, network),
+        "metadata": encoder.to_json(),
+        "protocol": protocol,
+        "folds_sha256": folds_sha256,
+        "fold": fold,
+        "training_data": _training_data(run, parts),
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    identity = f"{run.identity} {hashlib.sha256(parts.train.tobytes()).hexdigest()}"
+    distiller = None
+    if recipe.training.distillation.on:
+        teacher = _teacher(run, parts, folder, title, protocol, folds_sha256, fold)
+        check_teacher(teacher, origin)
+        origin["teacher_sha256"] = teacher.document["files"]["weights.safetensors"]
+        identity += f" {origin['teacher_sha256']}"
+        distiller = create_distiller(recipe, load_network(teacher), network, parts.train, run.targets[parts.train])
     live = LiveProgress(title, recipe.training.batch_size) if is_main() else nullcontext(lambda event: None)
     with live as progress:
         weights = train(
@@ -171,10 +206,13 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
             parts.validation,
             recipe,
             folder,
-            identity=f"{run.identity} {hashlib.sha256(parts.train.tobytes()).hexdigest()}",
+            identity=identity,
             precision=run.precision,
             report=progress,
+            distiller=distiller,
         )
+    if distiller:
+        distiller.detach()
     if not is_main():
         wait_for_everyone()
         return Bundle.load(folder / "bundle")
@@ -184,25 +222,9 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
     targets = run.targets[parts.validation]
     temperature = fit_temperature(logits, targets)
     document = {
-        "name": recipe.name,
-        "task": recipe.data.task,
-        "classes": run.classes,
-        "preprocessing": {
-            "size": recipe.data.size,
-            "short_side": pack_side(recipe.data.size),
-            "views": recipe.data.views,
-            "steps": "upright; shorter side area-averaged to short_side; whole image stretched to size x size, bilinear; logits "
-            "averaged over views: as it is, mirrored left to right, top to bottom, both",
-            "mean": network.mean,
-            "std": network.std,
-        },
-        "metadata": encoder.to_json(),
+        **origin,
         "temperature": temperature,
         "operating_point": _operating_point(run, softmax(logits, temperature), targets),
-        "protocol": protocol,
-        "folds_sha256": folds_sha256,
-        "training_data": _training_data(run, parts),
-        "recipe": recipe.model_dump(mode="json"),
         "precision": run.precision,
         "provenance": provenance(),
     }
@@ -214,6 +236,38 @@ def fit_rows(run: Run, parts: Parts, folder: Path, title: str, protocol: str | N
     bundle = Bundle.write(folder / "bundle", document, contents)
     wait_for_everyone()
     return bundle
+
+
+def _teacher(
+    run: Run, parts: Parts, folder: Path, title: str, protocol: str | None, folds_sha256: str | None, fold: int | None
+) -> Bundle:
+    """The bundle of a recipe's teacher: that of the run it names, or one trained on these very rows."""
+    distillation = run.recipe.training.distillation
+    if distillation.teacher is None:
+        return Bundle.load(teacher_folder(distillation.teacher_run, fold))
+    finished = Bundle.finished(folder / "teacher" / "bundle")
+    if finished:
+        return finished
+    recipe = teacher_recipe(run.recipe)
+    precision = run.precision if recipe.training.precision == "auto" else recipe.training.precision
+    alone = replace(run, recipe=recipe, precision=precision)
+    bundle = fit_rows(alone, parts, folder / "teacher", f"{title}, teacher", protocol, folds_sha256, fold)
+    # The optimiser's state is most of the disk space.
+    for name in ("last.safetensors", "best.safetensors"):
+        (folder / "teacher" / name).unlink(missing_ok=True)
+    return bundle
+
+
+def _preprocessing(recipe: Recipe, network: LesionClassifier) -> dict[str, object]:
+    return {
+        "size": recipe.data.size,
+        "short_side": pack_side(recipe.data.size),
+        "views": recipe.data.views,
+        "steps": "upright; shorter side area-averaged to short_side; whole image stretched to size x size, bilinear; logits "
+        "averaged over views: as it is, mirrored left to right, top to bottom, both",
+        "mean": network.mean,
+        "std": network.std,
+    }
 
 
 def positive_class(classes: Sequence[str]) -> str | None:
@@ -235,6 +289,7 @@ def _training_data(run: Run, parts: Parts) -> dict[str, object]:
     counts = np.bincount(run.targets[parts.train], minlength=len(run.classes))
     return {
         "manifest_sha256": run.manifest.sha256,
+        "images_sha256": hashlib.sha256("\n".join(sorted(frame["image_id"])).encode()).hexdigest(),
         "num_images": len(parts.train),
         "num_groups": int(frame["group_id"].nunique()),
         "num_validation_images": len(parts.validation),

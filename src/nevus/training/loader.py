@@ -35,17 +35,18 @@ class Examples:
 
 @dataclass(frozen=True)
 class Batch:
-    """`images` uint8 (N, size, size, 3), `metadata` float32 (N, M), `present` bool (N,), `targets` int64 (N,)."""
+    """`images` uint8 (N, size, size, 3), `metadata` float32 (N, M), `present` bool (N,), `targets` and `rows` int64 (N,)."""
 
     images: torch.Tensor
     metadata: torch.Tensor
     present: torch.Tensor
     targets: torch.Tensor
+    rows: torch.Tensor
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`."""
-        moved = (tensor.to(device, non_blocking=True) for tensor in (self.images, self.metadata, self.present, self.targets))
-        return Batch(*moved)
+        tensors = (self.images, self.metadata, self.present, self.targets, self.rows)
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
 
 
 def normalise(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
@@ -133,6 +134,7 @@ def _batch(
         torch.from_numpy(metadata),
         torch.from_numpy(~missing.all(axis=1)),
         torch.from_numpy(examples.targets[rows]),
+        torch.from_numpy(rows),
     )
 
 

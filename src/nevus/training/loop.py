@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from nevus.errors import DataError, NevusError
 from nevus.networks.classifier import LesionClassifier
@@ -19,6 +20,7 @@ from nevus.training.log import Log, Report
 from nevus.training.optimiser import Schedule, create_optimiser
 from nevus.training.processes import agreed, check_batch, create_accelerator
 from nevus.training.resident import ResidentPack
+from nevus.training.teacher import Distiller
 from nevus.training.validation import update_average, validate
 from nevus.training.whole_batch import WholeBatch
 
@@ -34,6 +36,7 @@ def train(
     identity: str,
     precision: str,
     report: Report = lambda event: None,
+    distiller: Distiller | None = None,
 ) -> State:
     """Train `network` and return the weights (or their moving average) of the epoch that was best on the validation rows.
 
@@ -53,6 +56,8 @@ def train(
         "float32" or "bfloat16" (autocast).
     report
         Called with each event that is logged.
+    distiller
+        A teacher's part of the loss, where there is one; its own weights are trained and saved beside the network's.
 
     Raises
     ------
@@ -70,7 +75,8 @@ def train(
     device = accelerator.device
     network = network.to(device)
     lay_out(network, recipe)
-    optimiser = create_optimiser(network, training.optimiser)
+    trained: nn.Module = nn.ModuleList([network, distiller.to_device(device)]) if distiller else network
+    optimiser = create_optimiser(trained, training.optimiser)
     loss_function = create_loss(training.loss, np.bincount(examples.targets[training_rows], minlength=network.num_classes))
     average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (network.mean, network.std))
@@ -79,7 +85,7 @@ def train(
     progress = Progress()
     log = Log(folder / "log.jsonl", report, writes=accelerator.is_main_process)
     if (folder / "last.safetensors").exists():
-        header = load_checkpoint(folder / "last.safetensors", network, average, optimiser)
+        header = load_checkpoint(folder / "last.safetensors", network, average, optimiser, distiller)
         if header["identity"] != identity:
             raise DataError(f"{folder}: holds a run of another recipe or other data. Choose another folder, or delete this one.")
         progress, schedule = progress_of(header), replace(schedule, **header["schedule"])
@@ -91,7 +97,7 @@ def train(
     def checkpoint() -> None:
         if accelerator.is_main_process:
             header = header_of(replace(progress, seconds=time.monotonic() - started), schedule.state(), identity)
-            save_checkpoint(folder / "last.safetensors", network, average, optimiser, header)
+            save_checkpoint(folder / "last.safetensors", network, average, optimiser, header, distiller)
 
     while not progress.finished:
         epoch_started, first_step = time.monotonic(), progress.epoch_step
@@ -112,7 +118,8 @@ def train(
             autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
             with autocast, WholeBatch(rank, num_processes, seeds[1]):
                 logits = model(normalise(batch.images, mean, std), batch.metadata, batch.present)
-            loss = loss_function(logits.float(), batch.targets)
+                taught = distiller(batch, logits, progress.step / schedule.num_steps) if distiller else 0.0
+            loss = loss_function(logits.float(), batch.targets) + taught
             accelerator.backward(loss)
             if training.clip_norm:
                 accelerator.clip_grad_norm_(network.parameters(), training.clip_norm)

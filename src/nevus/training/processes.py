@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list
 
 from nevus.errors import NevusError, RecipeError
+from nevus.recipe import Recipe
 
 T = TypeVar("T")
 
@@ -71,6 +72,18 @@ def agreed(value: T) -> T:
     return values[0]
 
 
+def check_alone(recipe: Recipe) -> None:
+    """Refuse distillation in several processes: each would remember the images of its own share of the batches alone.
+
+    Raises
+    ------
+    RecipeError
+        There is a teacher, and there are several processes.
+    """
+    if recipe.training.distillation.on and create_accelerator().num_processes > 1:
+        raise RecipeError("training.distillation remembers every image in one process. Run the same command without a launcher.")
+
+
 def check_batch(batch_size: int, num_rows: int, num_processes: int) -> None:
     """Refuse a batch that cannot be dealt out evenly: the mean of the processes' means would not be the mean of the batch.
 
@@ -85,8 +98,8 @@ def check_batch(batch_size: int, num_rows: int, num_processes: int) -> None:
     """
     if batch_size % num_processes:
         raise RecipeError(
-            f"training.batch_size = {batch_size} is the batch of all processes together, and does not divide by {num_processes} "
-            f"processes. Use --set training.batch_size={batch_size + -batch_size % num_processes}, or as many processes as divide it."
+            f"training.batch_size = {batch_size} is the batch of all processes together and does not divide by {num_processes}. "
+            f"Use --set training.batch_size={batch_size + -batch_size % num_processes}, or another number of processes."
         )
     if num_rows < batch_size and num_rows % num_processes:
         raise RecipeError(

@@ -62,14 +62,14 @@ class WholeBatch(TorchFunctionMode):
         shape = [1, -1, *[1] * (images.ndim - 2)]
         values = images.float()
         # Two passes: a mean of squares less a squared mean would lose the digits that the processes are to agree in.
-        mean = _Mean.apply(values.mean(axes))
+        mean: torch.Tensor = _Mean.apply(values.mean(axes))  # type: ignore[no-untyped-call]
         centred = values - mean.view(shape)
-        variance = _Mean.apply(centred.square().mean(axes))
+        variance: torch.Tensor = _Mean.apply(centred.square().mean(axes))  # type: ignore[no-untyped-call]
         if running_mean is not None and running_var is not None:
             count = self._num_processes * images.numel() / images.shape[1]
             running_mean.lerp_(mean.detach().to(running_mean), momentum)
             running_var.lerp_(variance.detach().to(running_var) * (count / (count - 1)), momentum)
-        normal = centred * (variance + eps).rsqrt().view(shape)
+        normal: torch.Tensor = centred * (variance + eps).rsqrt().view(shape)
         if weight is not None:
             normal = normal * weight.float().view(shape)
         if bias is not None:

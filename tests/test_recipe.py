@@ -71,3 +71,31 @@ def test_every_recipe_of_the_project_reads() -> None:
     assert paths
     for path in paths:
         Recipe.read(path)
+
+
+def test_a_teacher_named_by_its_recipe_becomes_part_of_the_students(tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher.toml"
+    teacher.write_text('name = "t"\n[data]\nsize = 96\n[model]\nbackbone = "resnet50"\n[training]\nepochs = 7\n')
+    student = tmp_path / "student.toml"
+    student.write_text(f'name = "s"\n[training]\ndistillation = {{ teacher = "{teacher}", relation = 2.0 }}\n')
+    recipe = Recipe.read(student)
+    found = recipe.training.distillation.teacher
+    assert found is not None
+    assert (found.model.backbone, found.training.epochs, recipe.data.size) == ("resnet50", 7, 224)
+    changed = recipe.with_settings(["training.distillation.teacher.training.epochs=9"])
+    assert changed.training.distillation.teacher is not None
+    assert changed.training.distillation.teacher.training.epochs == 9
+    assert Recipe.model_validate_json(changed.model_dump_json()) == changed
+    assert not Recipe(name="plain").training.distillation.on
+
+
+def test_what_is_wrong_with_a_teacher_is_said(tmp_path: Path) -> None:
+    recipe = Recipe(name="s")
+    with pytest.raises(RecipeError, match=r"nowhere\.toml: cannot be read"):
+        recipe.with_settings(["training.distillation.teacher=nowhere.toml"])
+    with pytest.raises(RecipeError, match="give teacher or teacher_run, not both"):
+        recipe.with_settings(["training.distillation.teacher={}", "training.distillation.teacher_run=runs/x"])
+    with pytest.raises(RecipeError, match="a teacher has no teacher of its own"):
+        recipe.with_settings(['training.distillation.teacher={training = {distillation = {teacher_run = "runs/x"}}}'])
+    with pytest.raises(RecipeError, match=r"teacher.model.bakbone: no such setting; .*teacher.model has backbone"):
+        recipe.with_settings(['training.distillation.teacher={model = {bakbone = "resnet50"}}'])

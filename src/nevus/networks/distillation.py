@@ -166,7 +166,7 @@ class RelationDistillation(nn.Module):
         return divergence(*similarities)
 
     def _draw(self, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Places (N, P) of the anchors' classes, the anchor first, and (N, K) of other classes; none where there is one class."""
+        """Places (N, P) of the anchors' classes, the anchor first, and (N, K) of other classes."""
         targets = self._targets[places]
         starts, counts = self._starts[targets][:, None], self._counts[targets][:, None]
         same = torch.rand(len(places), self._recipe.num_positives, device=places.device)

@@ -45,7 +45,7 @@ def check_teacher(bundle: Bundle, expected: Mapping[str, Any]) -> None:
     ]
     if differences:
         remedy = (
-            "It would teach what it has seen of test images. Name its recipe as training.distillation.teacher, and it is trained\n"
+            "It would teach what it has seen of test images. Name its recipe as training.distillation.teacher, and it trains\n"
             "in the student's folds; or train its run on the same manifest, data section and --folds RUN/folds.csv."
         )
         raise BundleError(listed(f"{bundle.path}: cannot teach this student:", differences, remedy=remedy))

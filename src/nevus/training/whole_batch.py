@@ -55,12 +55,12 @@ class WholeBatch(TorchFunctionMode):
         momentum: float = 0.1,
         eps: float = 1e-5,
     ) -> torch.Tensor:
-        """`torch.nn.functional.batch_norm` with mean and variance over (N, …) of every process, in float32."""
+        """`torch.nn.functional.batch_norm` with mean and variance over (N, …) of every process, at least in float32."""
         if not training:
             return batch_norm(images, running_mean, running_var, weight, bias, training, momentum, eps)
         axes = [0, *range(2, images.ndim)]
         shape = [1, -1, *[1] * (images.ndim - 2)]
-        values = images.float()
+        values = images.to(torch.promote_types(images.dtype, torch.float32))
         # Two passes: a mean of squares less a squared mean would lose the digits that the processes are to agree in.
         mean: torch.Tensor = _Mean.apply(values.mean(axes))  # type: ignore[no-untyped-call]
         centred = values - mean.view(shape)
@@ -71,9 +71,9 @@ class WholeBatch(TorchFunctionMode):
             running_var.lerp_(variance.detach().to(running_var) * (count / (count - 1)), momentum)
         normal: torch.Tensor = centred * (variance + eps).rsqrt().view(shape)
         if weight is not None:
-            normal = normal * weight.float().view(shape)
+            normal = normal * weight.to(values.dtype).view(shape)
         if bias is not None:
-            normal = normal + bias.float().view(shape)
+            normal = normal + bias.to(values.dtype).view(shape)
         return normal.to(images.dtype)
 
     def dropout(self, features: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:

@@ -11,8 +11,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 import typer.core
 import typer.main
+from safetensors.torch import load_file
 
 import nevus
 from nevus.cli import app
@@ -106,3 +108,34 @@ def test_the_commands_of_the_readme_run_as_they_stand(tmp_path: Path) -> None:
     shutil.copytree(run / "fold-0" / "bundle", tmp_path / predict[predict.index("--bundle") + 1])
     assert "malignant in all: 0." in run_nevus(tmp_path, predict)
     assert "95% interval" in run_nevus(tmp_path, evaluate)
+
+
+@pytest.mark.slow
+def test_the_launchers_of_the_how_to_train_what_one_process_trains(tmp_path: Path) -> None:
+    """The page's own commands, on phantoms and with settings that end in seconds. The tolerance is the page's, for 4 steps."""
+    phantoms = Manifest.read(write_phantoms(tmp_path / "phantoms", num_lesions=60, size=(48, 64)))
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    quick = (
+        "data.task=malignant data.size=32 data.num_folds=2 data.views=1 model.backbone=resnet10t model.pretrained=none "
+        "model.attention.kind=none training.epochs=1 training.batch_size=8 training.monitor=last"
+    )
+    settings = ["--manifest", str(phantoms.path), "--only", "0", *(w for part in quick.split() for w in ("--set", part))]
+    text = (ROOT / "docs" / "how-to" / "several-processes.md").read_text(encoding="utf-8")
+    launched = [shlex.split(line) for line in re.findall(r"```sh\n(.*?)\n```", text)]
+    modules = {"torchrun": ["torch.distributed.run", "--standalone"], "accelerate": ["accelerate.commands.launch"]}
+    assert [words[0] for words in launched] == list(modules)
+    outs = []
+    for words in launched:
+        rest = words[2:] if words[0] == "accelerate" else words[1:]
+        command = [sys.executable, "-m", *modules[words[0]], *rest, *settings]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("balanced_accuracy") == 1, "one process prints"
+        outs.append(words[words.index("--out") + 1])
+    alone = launched[0][launched[0].index("nevus") + 1 :]
+    alone[alone.index("--out") + 1] = "runs/alone"
+    run_nevus(tmp_path, [*alone, *settings])
+    weights = [load_file(tmp_path / run / "fold-0" / "bundle" / "weights.safetensors") for run in ("runs/alone", *outs)]
+    for name, tensor in weights[0].items():
+        assert torch.allclose(weights[1][name], tensor, atol=1e-4), name
+        assert torch.equal(weights[1][name], weights[2][name]), name

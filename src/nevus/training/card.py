@@ -35,6 +35,10 @@ def model_card(document: Mapping[str, Any]) -> str:
         "Commit": made["commit"] or "not from a checkout",
         "Date": made["date"],
     }
+    if "teacher_sha256" in document:
+        rows["Teacher"] = (
+            f"distilled (CRCKD) from weights with SHA-256 {document['teacher_sha256'][:12]}…, trained on the same images"
+        )
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     credits = "\n".join(f"- {text}" for text in data["attributions"])
     return f"""# {document["name"]}

@@ -1,6 +1,7 @@
 """The training loop, from top to bottom. Killed at any moment, it goes on from its last checkpoint to the same weights."""
 
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,12 +112,11 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = rate
             # Seeding every step makes drop-out a function of the step: nothing random has to be saved to resume exactly.
-            seeds = [
-                int(np.random.SeedSequence([training.seed, progress.step, process]).generate_state(1)[0]) for process in (rank, 0)
-            ]
-            torch.manual_seed(seeds[0])
-            autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-            with autocast, WholeBatch(rank, num_processes, seeds[1]):
+            torch.manual_seed(_seed(training.seed, progress.step, rank))
+            whole = (
+                WholeBatch(rank, num_processes, _seed(training.seed, progress.step, 0)) if num_processes > 1 else nullcontext()
+            )
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"), whole:
                 logits = model(normalise(batch.images, mean, std), batch.metadata, batch.present)
                 taught = distiller(batch, logits, progress.step / schedule.num_steps) if distiller else 0.0
             loss = loss_function(logits.float(), batch.targets) + taught
@@ -170,3 +170,7 @@ def train(
 
     accelerator.wait_for_everyone()
     return load_file(folder / "best.safetensors")
+
+
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

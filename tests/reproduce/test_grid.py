@@ -1,19 +1,23 @@
 """Which runs there are, which of them are missing, and what becomes of those that die."""
 
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from ended_runs import end
 
 from nevus.data.manifest import Manifest
+from nevus.data.splits import split
 from nevus.errors import DataError, NotAvailableError, RecipeError
+from nevus.recipe import Protocol, Task
 from nevus.reproduce import runner
-from nevus.reproduce.grid import Grid, plan, reproduce, run
+from nevus.reproduce.grid import Grid, images_of, plan, reproduce, run
 from nevus.reproduce.job import FAILED, REFUSED, run_job
+from nevus.reproduce.systems import budget, recipe_of, systems
 
 MakeGrid = Callable[..., Grid]
 
@@ -59,6 +63,22 @@ def test_data_is_asked_for_but_for_the_smoke_run(tmp_path: Path, phantoms: Manif
         reproduce("zoome", tmp_path)
     with pytest.raises(DataError, match="runs on drawings"):
         reproduce("zoome", tmp_path, data=phantoms.path, budget_name="smoke")
+
+
+def test_the_drawings_are_enough_for_every_protocol(tmp_path: Path) -> None:
+    """Every class where a protocol chooses or the lack of it would end the run, and a melanoma in each test fold that is run."""
+    manifest = images_of("smoke", None, tmp_path)
+    settings = recipe_of(systems("zoome")["zoome"], "strict", budget("smoke"), manifest.path).data
+    for task, protocol in itertools.product(get_args(Task), get_args(Protocol)):
+        rows, classes, targets = manifest.for_task(task)
+        folds = split(
+            rows, task=task, protocol=protocol, num_folds=settings.num_folds, validation_share=settings.validation_share
+        )
+        parts = folds.parts(rows, 0)
+        positive = classes.index("mel" if "mel" in classes else "malignant")
+        assert set(targets[parts.train]) == set(range(len(classes))), (task, protocol)
+        for part in (parts.validation, parts.test):
+            assert 0 < (targets[part] == positive).sum() < len(part), (task, protocol)
 
 
 def test_only_what_is_missing_or_failed_is_run(make_grid: MakeGrid, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,12 +151,13 @@ def reproduce(
     >>> reproduce("zoome", Path("smoke"), budget_name="smoke", rows=["alexnet"])  # doctest: +SKIP
     ([PosixPath('smoke/zoome-smoke.md'), PosixPath('smoke/zoome-smoke.html')], True)
     """
+    manifest = images_of(budget_name, data, out)
+    grid = plan(paper, out, manifest, rows=rows, protocols=protocols, budget_name=budget_name, settings=settings)
+    run(grid, num_workers=num_workers, runner=runner)
+    # Here and not above: these import torch, and what is wrong with the words is said without it.
     from nevus.reproduce.page import html, markdown
     from nevus.reproduce.tables import document
 
-    manifest = _manifest(budget_name, data, out)
-    grid = plan(paper, out, manifest, rows=rows, protocols=protocols, budget_name=budget_name, settings=settings)
-    run(grid, num_workers=num_workers, runner=runner)
     contents = document(grid)
     stem = f"{paper}-{SMOKE}" if budget_name == SMOKE else paper
     paths = [out / f"{stem}.md", out / f"{stem}.html"]
@@ -165,12 +166,14 @@ def reproduce(
     return paths, not contents.failed
 
 
-def _manifest(budget_name: str, data: Path | None, out: Path) -> Manifest:
+def images_of(budget_name: str, data: Path | None, out: Path) -> Manifest:
+    """The manifest that was given, or drawings for the smoke budget; raises where these do not go together."""
     if budget_name == SMOKE:
         if data:
             raise DataError("--budget smoke runs on drawings. Leave --data out, or choose another budget.")
-        shares = dict.fromkeys(LOOKS, 1.0)
-        return Manifest.read(write_phantoms(out / "phantoms", num_lesions=42, size=(48, 64), shares=shares))
+        # As few as give every protocol all classes where it chooses, and melanomas where it tests.
+        shares = {**dict.fromkeys(LOOKS, 1.0), "mel": 3.0}
+        return Manifest.read(write_phantoms(out / "phantoms", num_lesions=54, size=(48, 64), shares=shares))
     if not data:
         raise DataError("--data: not given. Give the manifest of the paper's images, as `nevus prepare` writes one.")
     return Manifest.read(data)

@@ -10,8 +10,8 @@ from nevus.networks.backbones import create_backbone
 from nevus.networks.registry import BACKBONES
 
 _MIB = 2**20
-# Keras's separable convolution is one layer, and so is timm's, which has two convolutions in it.
-_SEPARABLE = "SeparableConv2d"
+# Keras's separable convolution is one layer, and so is timm's, which has these two in it. A cut network keeps only their names.
+_SEPARABLE = {"depthwise_conv2d", "pointwise_conv2d"}
 
 
 def sizes_of(network: nn.Module) -> dict[str, float]:
@@ -59,7 +59,7 @@ def backbone_sizes(name: str) -> dict[str, float]:
 
 def _weighted_layers(module: nn.Module) -> Iterator[nn.Module]:
     """The layers that own a weight, from the outside in."""
-    if type(module).__name__ == _SEPARABLE or next(module.parameters(recurse=False), None) is not None:
+    if {name for name, _ in module.named_children()} >= _SEPARABLE or next(module.parameters(recurse=False), None) is not None:
         yield module
         return
     for child in module.children():

@@ -43,7 +43,7 @@ def reference(name: str) -> Any:
     return entry.create() if entry.create else timm.create_model(name, **entry.options)
 
 
-SMALL = ("resnet10t", "mobilenetv3_small_100", "tf_mobilenetv3_large_100", "mobilenetv2_100", "tf_efficientnet_lite0", "alexnet")
+SMALL = ("resnet10t", "mobilenetv3_small_100", "tf_mobilenetv3_large_100", "mobilenetv2_100", "tf_efficientnet_lite0")
 
 
 def fast(*names: str) -> list[Any]:
@@ -203,7 +203,7 @@ def test_preprocessing_is_the_weights_own(name: str, mean: tuple[float, ...], st
         ("tf_mobilenetv3_large_100", "last", 15),
         ("tf_mobilenetv3_large_100", "block5.2.dw", 14),
         ("tf_efficientnet_lite0", "last", 16),
-        ("alexnet", "last", 5),
+        pytest.param("alexnet", "last", 5, marks=pytest.mark.slow),
         pytest.param("vgg16", "last", 5, marks=pytest.mark.slow),
         pytest.param("kaur2020", "last", 5, marks=pytest.mark.slow),
         pytest.param("densenet201", "last", 4, marks=pytest.mark.slow),

@@ -21,6 +21,7 @@ def test_multiply_adds_are_those_of_the_convolutions() -> None:
     assert (cut.input_size, cut.map_shape) == (224, (256, 6, 6))
 
 
+@pytest.mark.slow
 def test_a_cut_network_is_smaller_and_cheaper() -> None:
     whole, cut = (measure("tf_mobilenetv3_large_100", tap) for tap in ("last", "block5.2.expand"))
     dropped = {"parameters": whole.parameters - cut.parameters, "multiply_adds": whole.multiply_adds - cut.multiply_adds}
@@ -60,6 +61,7 @@ def test_a_refused_tap_says_why() -> None:
     assert taps_of("resnet18") == {"last": ""}
 
 
+@pytest.mark.slow
 def test_one_network_on_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = nevus(monkeypatch, capsys, "networks", "tf_mobilenetv3_large_100")
     assert code == 0

@@ -70,12 +70,6 @@ def test_folds_that_did_not_run_are_named(make_grid: MakeGrid, monkeypatch: pyte
     assert lines(document(ended(grid)), "Table I")[2][1].endswith("≠ images, folds")
 
 
-def test_settings_that_recipes_do_not_have_yet_are_said(make_grid: MakeGrid) -> None:
-    contents = document(ended(make_grid("soft-attention", rows=["vgg16-augmented"], protocols=["paper"])))
-    assert "settings" in lines(contents, "Table 3")[2][1]
-    assert any(note.startswith("Run without training.sampler=augmented") for note in contents.notes)
-
-
 def test_a_smoke_run_prints_no_published_figure_and_none_of_its_own(make_grid: MakeGrid) -> None:
     contents = document(ended(make_grid("zoome", budget_name="smoke")))
     for page in (markdown(contents), html(contents)):

@@ -20,7 +20,8 @@ NUM_RESAMPLES = 1000
 def summarise(tables: dict[str, Predictions], factors: list[str]) -> dict[str, Any]:
     """Figures of each combination with intervals, and each factor's effects with intervals and p.
 
-    `tables` are named for the factors that a combination has, joined by " + ", "none" for none; all test the same images.
+    `tables` are named for the factors that a combination has, joined by " + ", "none" for none; all test the same images. Not
+    every combination has to be there: an effect is averaged over the pairs that are, where they are several.
     """
     first = next(iter(tables.values()))
     tests = {name: table.test.sort_values("image_id", ignore_index=True) for name, table in tables.items()}
@@ -41,8 +42,11 @@ def summarise(tables: dict[str, Predictions], factors: list[str]) -> dict[str, A
         for figure in chosen:
             interval = percentile_interval(drawn[name, figure], NUM_RESAMPLES)
             cells[name][figure] = {"value": values[name, figure], "low": interval.low, "high": interval.high}
-    effects = {
-        factor: {
+    effects: dict[str, dict[str, Any]] = {}
+    for factor in factors:
+        there = [pair for pair in pairs_of(factor, factors) if set(pair) <= set(tables)]
+        kinds = {"from the full system": there[:1], "averaged": there if len(there) > 1 else []}
+        effects[factor] = {
             kind: {
                 figure: vars(
                     effect(
@@ -53,10 +57,9 @@ def summarise(tables: dict[str, Predictions], factors: list[str]) -> dict[str, A
                 )
                 for figure in chosen
             }
-            for kind, pairs in (("from the full system", pairs_of(factor, factors)[:1]), ("averaged", pairs_of(factor, factors)))
+            for kind, pairs in kinds.items()
+            if pairs
         }
-        for factor in factors
-    }
     return {
         "protocol": first.protocol,
         "num_images": len(images),
@@ -87,7 +90,7 @@ def render(protocol: str, document: dict[str, Any]) -> str:
     names = list(next(iter(document["cells"].values())))
     words = [name.replace("_", " ") for name in names]
     lines = [
-        f"`{label(protocol)}`: {document['num_images']:,} test images in {document['num_groups']:,} lesions",
+        f"`{label(protocol)}`: {document['num_images']:,} test images in {document['num_groups']:,} groups",
         "",
         f"| combination | {' | '.join(words)} |",
         "|---" * (len(names) + 1) + "|",

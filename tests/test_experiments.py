@@ -1,4 +1,4 @@
-"""The factorial: its pairs differ in one factor, its effects are those of `nevus compare`, and it runs end to end."""
+"""The experiments: pairs differ in one factor, effects are those of `nevus compare`, and the scripts run end to end."""
 
 import json
 import sys
@@ -60,7 +60,8 @@ def test_effects_are_those_of_a_comparison_and_their_mean(effects: ModuleType) -
 
 def test_a_factor_that_does_nothing_has_no_effect(effects: ModuleType) -> None:
     document = effects.summarise({"a": answers(1.0, 0), "none": answers(1.0, 0)}, ["a"])
-    for found in document["effects"]["a"]["averaged"].values():
+    assert list(document["effects"]["a"]) == ["from the full system"], "one pair has no average"
+    for found in document["effects"]["a"]["from the full system"].values():
         assert (found["value"], found["low"], found["high"], found["p"]) == (0, 0, 0, 1)
 
 
@@ -85,3 +86,32 @@ def test_the_factorial_runs_end_to_end(
     factorial.main()
     assert {path: path.stat().st_mtime_ns for path in written} == written, "what is finished is not trained again"
     assert "| attention, averaged |" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("every", "count"), [(True, 4), (False, 3)])
+def test_the_fine_tuned_systems_run_end_to_end(
+    phantoms: Manifest,
+    effects: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    every: bool,
+    count: int,
+) -> None:
+    import fine_tuned
+
+    settings = ("model.backbone=resnet10t", "model.pretrained=none", "data.size=64", "data.num_folds=2", "training.epochs=1")
+    words = [EXPERIMENTS / "effects-isic2020.toml", phantoms.path, "--out", tmp_path, "--only", 0]
+    words += ["--factor", "attention", "--factor", "metadata", *(["--all"] if every else [])]
+    for setting in (*settings, "training.batch_size=16", "data.validation_share=0.3", "data.protocol=paper-2022"):
+        words += ["--set", setting]
+    monkeypatch.setattr(sys, "argv", ["fine_tuned.py", *map(str, words)])
+    fine_tuned.main()
+    document = json.loads((tmp_path / "effects.json").read_text())
+    assert len(document["cells"]) == count == len(list(tmp_path.glob("*/predictions.csv")))
+    assert [list(kinds) for kinds in document["effects"].values()] == [["from the full system", *["averaged"] * every]] * 2
+    recipes = {path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("*/recipe.json")}
+    assert recipes["metadata"]["model"]["attention"]["kind"] == "none"
+    assert recipes["attention"]["data"]["metadata"] == []
+    assert "| attention, from the full system |" in capsys.readouterr().out

@@ -29,9 +29,9 @@ def train(folder: Path) -> None:
     from nevus.data.images import pack_side
     from nevus.data.pack import pack_images
     from nevus.recipe import Recipe
-    from nevus.training.fit import create_network
     from nevus.training.hardware import keep_memory
     from nevus.training.loop import train as run
+    from nevus.training.run import create_network
     from photographs import examples_of
 
     keep_memory()

@@ -13,9 +13,9 @@ import torch
 from nevus.data.images import pack_side
 from nevus.data.pack import pack_images
 from nevus.recipe import Recipe
-from nevus.training.fit import create_network
 from nevus.training.hardware import keep_memory
 from nevus.training.loop import train
+from nevus.training.run import create_network
 from photographs import examples_of, write_jpegs
 from result import conclude, finish, show
 

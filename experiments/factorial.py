@@ -40,8 +40,8 @@ from nevus.progress import CountProgress
 from nevus.provenance import provenance
 from nevus.recipe import Recipe
 from nevus.training.features import frozen_features
-from nevus.training.fit import COLUMNS, Run, begin_run
 from nevus.training.optimiser import Schedule, create_optimiser
+from nevus.training.run import COLUMNS, Run, begin_run
 
 # Each factor, and the recipe's setting without it.
 FACTORS = {

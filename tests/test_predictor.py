@@ -14,8 +14,9 @@ from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import pack_images
 from nevus.predictor import Predictor, softmax
 from nevus.recipe import Recipe
-from nevus.training.fit import COLUMNS, create_network, fit
+from nevus.training.fit import fit
 from nevus.training.loader import Examples
+from nevus.training.run import COLUMNS, create_network
 from nevus.training.validation import predict_logits
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from nevus.errors import RecipeError
 from nevus.networks.classifier import LesionClassifier
 from nevus.networks.resolutions import AtResolutions, check_resolutions
 from nevus.recipe import Recipe
-from nevus.training.fit import create_network
+from nevus.training.run import create_network
 
 
 def recipe_of(*settings: str) -> Recipe:

@@ -11,7 +11,7 @@ from nevus.errors import RecipeError
 from nevus.reproduce.published import number, published
 from nevus.reproduce.sizes import backbone_sizes, sizes_of
 from nevus.reproduce.systems import budget, recipe_of, systems
-from nevus.training.fit import create_network
+from nevus.training.run import create_network
 
 
 def test_statistics_count_as_parameters_and_only_layers_with_weights_as_depth() -> None:

@@ -119,7 +119,7 @@ def test_what_is_not_there_is_said() -> None:
 def test_every_network_is_built_or_refused_for_its_one_pixel(system: System) -> None:
     import torch
 
-    from nevus.training.fit import create_network
+    from nevus.training.run import create_network
 
     found = recipe_of(system, system.protocol, budget("full"), Path("manifest.csv"), ("model.pretrained=none",))
     classes = ["a", "b"] if found.data.task == "malignant" else list("abcdefg")

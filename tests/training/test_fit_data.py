@@ -10,7 +10,7 @@ import pytest
 from nevus.data.manifest import Manifest
 from nevus.errors import DataError
 from nevus.recipe import Recipe
-from nevus.training.fit import begin_run
+from nevus.training.run import begin_run
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from nevus.data.manifest import Manifest
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import pack_images
 from nevus.recipe import Recipe, TrainingRecipe
-from nevus.training.fit import COLUMNS
 from nevus.training.loader import Batch, Examples, training_batches
+from nevus.training.run import COLUMNS
 from nevus.training.sampler import SAMPLERS, epoch_counts, epoch_rows
 
 HAM10000 = np.array([327, 514, 1099, 115, 1113, 6705, 142])

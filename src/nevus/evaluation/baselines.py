@@ -30,7 +30,7 @@ from nevus.provenance import provenance
 from nevus.recipe import Recipe
 from nevus.training.estimators import ESTIMATORS, check_choice, fit_estimator
 from nevus.training.features import frozen_features
-from nevus.training.fit import COLUMNS, begin_run
+from nevus.training.run import COLUMNS, begin_run
 
 INPUTS = ("metadata", "image", "both")
 ALONE = "No image was looked at: these are answers from age, sex and site alone."

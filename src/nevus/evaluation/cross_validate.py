@@ -20,8 +20,9 @@ from nevus.files import sha256, write_json
 from nevus.predictor import Predictor
 from nevus.provenance import provenance
 from nevus.recipe import Recipe
-from nevus.training.fit import COLUMNS, Run, begin_run, fit_rows
+from nevus.training.fit import fit_rows
 from nevus.training.processes import agreed, is_main, main_first, wait_for_everyone
+from nevus.training.run import COLUMNS, Run, begin_run
 
 _KEPT_COLUMNS = ("dataset", "lesion_id", "patient_id", "age_years", "sex", "site")
 

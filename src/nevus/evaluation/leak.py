@@ -28,7 +28,8 @@ from nevus.metrics.intervals import Floats, WeightedFigure
 from nevus.predictor import Predictor
 from nevus.provenance import provenance
 from nevus.recipe import Recipe
-from nevus.training.fit import COLUMNS, Run, begin_run, fit_rows
+from nevus.training.fit import fit_rows
+from nevus.training.run import COLUMNS, Run, begin_run
 
 Rows = NDArray[np.int64]
 # Targets (N,), probabilities (N, C) and R weightings (R, N) to R values.

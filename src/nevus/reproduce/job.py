@@ -138,7 +138,7 @@ def _facts(recipe: Recipe, classes: Sequence[str]) -> dict[str, float]:
     import torch
 
     from nevus.reproduce.sizes import sizes_of
-    from nevus.training.fit import create_network
+    from nevus.training.run import create_network
 
     with torch.device("meta"):
         return sizes_of(create_network(recipe.with_settings(["model.pretrained=none"]), classes))

@@ -15,8 +15,9 @@ from nevus.data.splits import split
 from nevus.errors import DataError, NotAvailableError, RecipeError
 from nevus.recipe import Protocol, Task
 from nevus.reproduce import runner
-from nevus.reproduce.grid import Grid, images_of, plan, reproduce, run
+from nevus.reproduce.grid import Grid, plan, run
 from nevus.reproduce.job import FAILED, REFUSED, run_job
+from nevus.reproduce.reproduce import images_of, reproduce
 from nevus.reproduce.systems import budget, recipe_of, systems
 
 MakeGrid = Callable[..., Grid]

@@ -84,7 +84,7 @@ def reproduce(
     The exit code is 1 where a row failed; a row whose network must be refused says so and is no failure.
     """
     need_torch()
-    from nevus.reproduce.grid import reproduce as run
+    from nevus.reproduce.reproduce import reproduce as run
 
     paths, well = run(
         paper,

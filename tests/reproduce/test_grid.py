@@ -47,6 +47,12 @@ def test_rows_are_chosen_by_table_row_or_system(make_grid: MakeGrid) -> None:
         make_grid("soft-attention", rows=["Table 12"])
 
 
+def test_both_papers_fit_into_one_folder(make_grid: MakeGrid) -> None:
+    """ResNet-50 is a system of both, under the strict protocol too."""
+    folders = [job.folder for paper in ("zoome", "soft-attention") for job in make_grid(paper).jobs]
+    assert len(set(folders)) == len(folders)
+
+
 def test_a_wrong_setting_is_said_before_anything_runs(make_grid: MakeGrid) -> None:
     with pytest.raises(RecipeError, match="training has"):
         make_grid("zoome", settings=["training.speed=2"])

@@ -36,7 +36,7 @@ def test_rows_run_side_by_side_and_one_that_fails_stops_nothing(
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["zoome-smoke.html", "zoome-smoke.md"]
     page = (tmp_path / "zoome-smoke.md").read_text(encoding="utf-8")
     assert "| Maron et al. | paper-zoome (optimistic) | ran |" in page
-    folder = tmp_path / "runs" / "resnet50-paper-zoome-smoke"
+    folder = tmp_path / "runs" / "zoome-resnet50-paper-zoome-smoke"
     assert json.loads((folder / "evaluation.json").read_text())["provenance"]["folds_run"] == "1 of 2"
     assert not list(folder.rglob("*.safetensors"))
     before = (folder / "evaluation.json").stat().st_mtime_ns
@@ -56,11 +56,11 @@ def test_a_killed_grid_leaves_no_process_and_goes_on(tmp_path: Path) -> None:
     words = ("--rows", "resnet50", "--rows", "resnet50-zoom-se", "--set", "model.backbone=resnet10t")
     process = started(tmp_path, *words)
     # The second job has begun, so the first is done.
-    second = tmp_path / "runs" / "resnet50-zoom-se-paper-zoome-smoke"
+    second = tmp_path / "runs" / "zoome-resnet50-zoom-se-paper-zoome-smoke"
     while not (second / "job.log").exists():
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
-    first = tmp_path / "runs" / "resnet50-paper-zoome-smoke" / "outcome.json"
+    first = tmp_path / "runs" / "zoome-resnet50-paper-zoome-smoke" / "outcome.json"
     done = first.stat().st_mtime_ns
     process.send_signal(signal.SIGKILL)
     process.communicate()

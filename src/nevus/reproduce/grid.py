@@ -77,7 +77,7 @@ def plan(
     jobs = []
     for system in (known[name] for name in known if name in used):
         for protocol in dict.fromkeys(protocol_of(system, name) for name in protocols or DEFAULT_PROTOCOLS):
-            folder = out.resolve() / "runs" / f"{system.name}-{protocol}-{chosen_budget.name}"
+            folder = out.resolve() / "runs" / f"{paper}-{system.name}-{protocol}-{chosen_budget.name}"
             recipe = recipe_of(system, protocol, chosen_budget, manifest.path.resolve(), tuple(settings))
             jobs.append(
                 Job(

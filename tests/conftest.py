@@ -1,6 +1,7 @@
 """What several tests share: a small set of phantoms, a recipe that trains in seconds, and the real images where at hand."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from nevus.recipe import Recipe
 # No clock decides a test: a busy machine is not a fault.
 settings.register_profile("nevus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("nevus")
+
+# A shell without job control starts what runs in its background with Ctrl-C ignored; processes that tests start would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

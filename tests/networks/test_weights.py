@@ -157,3 +157,16 @@ def test_real_package_is_the_same_as_the_file(name: str, real_data: Path) -> Non
     pytest.importorskip(PACKAGES[name][1], reason=f"needs {PACKAGES[name][0]}")
     state = load_file(real_data / "weights" / f"{name}.safetensors")
     assert same(create_backbone(name, pretrained="package"), state)
+
+
+@pytest.mark.slow
+def test_torchvisions_alexnet_fits_with_its_classifier(tmp_path: Path) -> None:
+    from torchvision.models import alexnet
+
+    state = alexnet().state_dict()
+    save_file(state, tmp_path / "alexnet.safetensors")
+    backbone = create_backbone("alexnet", pretrained=str(tmp_path / "alexnet.safetensors"))
+    assert torch.equal(backbone.state_dict()["layers.features.10.weight"], state["features.10.weight"])
+    save_file({**state, "extra.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(NotAvailableError, match=r"extra\.weight: not a layer of it"):
+        create_backbone("alexnet", pretrained=str(tmp_path / "other.safetensors"))

@@ -10,8 +10,6 @@ import fcntl
 import hashlib
 import json
 import os
-import sys
-import weakref
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +25,7 @@ from nevus.data.containers import container_of
 from nevus.data.crew import CRASHED
 from nevus.data.crops import split_crop
 from nevus.data.images import Pixels, load_image
+from nevus.data.pack_file import PackFile
 from nevus.data.packing import ROW, Problems, Rows, build
 from nevus.errors import DataError, listed
 from nevus.files import writing
@@ -36,34 +35,6 @@ MAGIC = b"nevus-pack\n"
 _TAIL = 8 + len(MAGIC)
 
 Progress = Callable[[int, int], None]
-
-
-class PackFile:
-    """A pack's file, open for reads at random places, by many threads at once.
-
-    Read, not mapped: a page fault in a map reads as much as the disk's read-ahead, megabytes for an image of 260 kB, which pushes
-    out of a small memory what other steps need; and a map of a file that was cut short or cannot be read kills the process.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, self._descriptor)
-        if sys.platform == "linux":
-            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_RANDOM)
-
-    def read(self, start: int, height: int, width: int) -> Pixels:
-        """The uint8 (height, width, 3) at byte `start`."""
-        pixels = np.empty((height, width, 3), np.uint8)
-        unread = pixels.reshape(-1).data
-        try:
-            while unread and (count := os.preadv(self._descriptor, [unread], start)):
-                unread, start = unread[count:], start + count
-        except OSError as error:
-            raise DataError(f"{self._path}: {error.strerror}. Remove the pack and run it again: it is made anew.") from error
-        if unread:
-            raise DataError(f"{self._path}: the pack was cut short while it was in use. Run it again: it is made anew.")
-        return pixels
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,9 @@ def _alexnet() -> nn.Module:
 
 
 class _Features(nn.Module):
-    """A stack of layers as a backbone."""
+    """A stack of layers as a backbone; a file of weights may hold a classifier as well, which is dropped."""
+
+    dropped = ("classifier.",)
 
     def __init__(self, features: nn.Sequential, num_features: int) -> None:
         super().__init__()

@@ -46,7 +46,8 @@ def load_weights(layers: nn.Module, network: nn.Module, name: str, source: str) 
         weights, origin = _from_file(source)
     wanted = {key: tensor for key, tensor in layers.state_dict().items() if not _is_counter(key)}
     problems = [f"{key}: missing" for key in wanted if key not in weights]
-    problems += [f"{key}: not a layer of it" for key in weights if key not in network.state_dict()]
+    known, dropped = network.state_dict(), getattr(network, "dropped", ())
+    problems += [f"{key}: not a layer of it" for key in weights if key not in known and not key.startswith(dropped)]
     problems += [
         f"{key}: {tuple(weights[key].shape)}, expected {tuple(tensor.shape)}"
         for key, tensor in wanted.items()

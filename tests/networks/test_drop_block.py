@@ -84,3 +84,13 @@ def test_bfloat16_stays_bfloat16() -> None:
     found = DropBlock(0.3, 3)(torch.ones(500, 8, 8, 8, dtype=torch.bfloat16))
     assert found.dtype == torch.bfloat16
     assert found.float().mean().item() == pytest.approx(1, rel=0.01)
+
+
+def test_timms_layer_drops_more_than_it_is_asked_to() -> None:
+    """Why it is not used: it lets squares begin anywhere, with the chance that is meant for those wholly inside."""
+    from timm.layers import DropBlock2d
+
+    theirs = DropBlock2d(drop_prob=0.1, block_size=5)(torch.ones(500, 8, 7, 7)) == 0
+    ours = DropBlock(rate=0.1, side=5)(torch.ones(500, 8, 7, 7)) == 0
+    assert 0.29 < theirs.float().mean() < 0.33
+    assert 0.08 < ours.float().mean() < 0.11

@@ -40,5 +40,5 @@ soak: .venv/installed
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nevus needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[train,weights,serve,dicom,hdf5,scale]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[train,weights,serve,dicom,hdf5,scale,tracking]' --group dev
 	touch $@

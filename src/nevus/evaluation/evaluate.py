@@ -1,5 +1,6 @@
 """From a predictions file to figures with intervals: the document that `evaluation.json` holds."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from nevus.evaluation.figures import Judged, overall, per_class, value
 from nevus.evaluation.operating_point import OperatingPoint
 from nevus.evaluation.operating_point import operating_point as choose_point
 from nevus.evaluation.predictions import Predictions
+from nevus.evaluation.tested import Tested
 from nevus.metrics.classification import confusion_matrix
 from nevus.metrics.intervals import Interval, WeightedFigure, bootstrap
 
 Document = dict[str, Any]
 Figures = dict[tuple[str, str], WeightedFigure | None]
+# What the document says beside the figures, each by its own file; a section that cannot be is a document with its `reason`.
+SECTIONS: dict[str, Callable[[Tested], Any]] = {}
 
 
 def evaluate(
@@ -77,6 +81,7 @@ def evaluate(
         interval = intervals.get(f"{owner}/{name}", Interval(None, None))
         return _figure(number, interval, count, method, [values[owner, name] for values in by_fold.values()], reason)
 
+    tested = Tested(table, test, point, judged, groups, num_groups, num_resamples, seed)
     decided = None if judged.decisions is None else confusion_matrix(judged.targets, judged.decisions, len(table.classes))
     return {
         "protocol": table.protocol,
@@ -99,6 +104,7 @@ def evaluate(
             for fold, part in folds.items()
         ],
         "confusion": None if decided is None else {"classes": list(table.classes), "matrix": decided.tolist()},
+        **{name: section(tested) for name, section in SECTIONS.items()},
         "notes": notes,
         "provenance": provenance or {},
     }

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nevus.metrics import classification as c
 from nevus.metrics.calibration import brier_score, calibration_error
-from nevus.metrics.intervals import Floats, WeightedFigure
+from nevus.metrics.intervals import Auc, Floats, WeightedFigure
 
 _CONFUSION = {
     "balanced_accuracy": c.balanced_accuracy,
@@ -103,7 +103,7 @@ def _last(figure: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
 
 
 def _auc(judged: Judged, index: int) -> WeightedFigure:
-    return lambda weights: c.weighted_auc(judged.targets == index, judged.probabilities[:, index], weights)
+    return Auc(judged.targets == index, judged.probabilities[:, index])
 
 
 def _pauc(judged: Judged, rows: NDArray[np.int64], resampled: bool) -> float:

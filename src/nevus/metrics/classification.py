@@ -21,7 +21,7 @@ def confusion_matrix(targets: ArrayLike, decisions: ArrayLike, num_classes: int)
 def sensitivity(confusion: ArrayLike) -> Floats:
     """Recall of each class, TP / (TP + FN); any leading axes, (…, C, C) to (…, C)."""
     matrix = np.asarray(confusion, np.float64)
-    return _ratio(_diagonal(matrix), matrix.sum(axis=-1))
+    return ratio(_diagonal(matrix), matrix.sum(axis=-1))
 
 
 def specificity(confusion: ArrayLike) -> Floats:
@@ -29,25 +29,25 @@ def specificity(confusion: ArrayLike) -> Floats:
     matrix = np.asarray(confusion, np.float64)
     total = matrix.sum(axis=(-2, -1))[..., None]
     others = total - matrix.sum(axis=-1)
-    return _ratio(others - (matrix.sum(axis=-2) - _diagonal(matrix)), others)
+    return ratio(others - (matrix.sum(axis=-2) - _diagonal(matrix)), others)
 
 
 def precision(confusion: ArrayLike) -> Floats:
     """TP / (TP + FP) of each class, (…, C, C) to (…, C); NaN for a class that was never decided."""
     matrix = np.asarray(confusion, np.float64)
-    return _ratio(_diagonal(matrix), matrix.sum(axis=-2))
+    return ratio(_diagonal(matrix), matrix.sum(axis=-2))
 
 
 def f1(confusion: ArrayLike) -> Floats:
     """2TP / (2TP + FP + FN) of each class. (The 2022 paper's equation has TN in the denominator too; its code does not.)"""
     matrix = np.asarray(confusion, np.float64)
-    return _ratio(2 * _diagonal(matrix), matrix.sum(axis=-1) + matrix.sum(axis=-2))
+    return ratio(2 * _diagonal(matrix), matrix.sum(axis=-1) + matrix.sum(axis=-2))
 
 
 def accuracy(confusion: ArrayLike) -> Floats:
     """The share of right decisions, (…, C, C) to (…)."""
     matrix = np.asarray(confusion, np.float64)
-    return _ratio(_diagonal(matrix).sum(axis=-1), matrix.sum(axis=(-2, -1)))
+    return ratio(_diagonal(matrix).sum(axis=-1), matrix.sum(axis=(-2, -1)))
 
 
 def balanced_accuracy(confusion: ArrayLike) -> Floats:
@@ -92,7 +92,7 @@ def weighted_auc(positives: NDArray[np.bool_], scores: Floats, weights: Floats) 
     tied = np.diff(below, axis=1, prepend=0.0)
     gained = np.diff(np.cumsum(positive, axis=1)[:, ends], axis=1, prepend=0.0)
     pairs = positive.sum(axis=1) * negative.sum(axis=1)
-    return _ratio((gained * (below - tied / 2)).sum(axis=1), pairs)
+    return ratio((gained * (below - tied / 2)).sum(axis=1), pairs)
 
 
 def roc_curve(positives: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats, Floats]:
@@ -135,7 +135,8 @@ def _diagonal(matrix: Floats) -> Floats:
     return np.asarray(np.diagonal(matrix, axis1=-2, axis2=-1))
 
 
-def _ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
+def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
+    """One through the other, element by element; NaN where the denominator is not above 0."""
     top, bottom = np.broadcast_arrays(np.asarray(numerator, np.float64), np.asarray(denominator, np.float64))
-    ratio: Floats = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
-    return ratio
+    shares: Floats = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    return shares

@@ -6,9 +6,41 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nevus.metrics.classification import ratio, weighted_auc
+
 Floats = NDArray[np.float64]
 # A figure under R weightings of the same N images: weights (R, N) to (R,).
 WeightedFigure = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of `hits` among the images that count, as a figure of weights; both bool (N,). Sensitivity is one.
+
+    >>> sensitivity = Share(hits=np.array([True, False, True]), among=np.array([True, True, False]))
+    >>> sensitivity(np.ones((1, 3)))
+    array([0.5])
+    """
+
+    hits: NDArray[np.bool_]
+    among: NDArray[np.bool_]
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Weights (R, N) to R shares, NaN where no image counts."""
+        return ratio(weights @ (self.hits & self.among).astype(np.float64), weights @ self.among.astype(np.float64))
+
+
+@dataclass(frozen=True)
+class Auc:
+    """The area under the ROC curve as a figure of weights: `positives` bool (N,), `scores` (N,)."""
+
+    positives: NDArray[np.bool_]
+    scores: Floats
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Weights (R, N) to R areas, NaN without positives or negatives."""
+        return weighted_auc(self.positives, self.scores, weights)
+
 
 _CHUNK = 100
 _ATTEMPTS = 10

@@ -17,6 +17,7 @@ def evaluate(
     predictions: Annotated[Path, typer.Argument(help="a predictions.csv, of nevus or of any other program")],
     threshold: Annotated[float | None, typer.Option(help="operating point, instead of one chosen on validation rows")] = None,
     operating_point: Annotated[str, typer.Option(help="youden, or sensitivity:0.90")] = "youden",
+    intervals: Annotated[str, typer.Option(help="analytic where there is a closed form, or bootstrap, or bca")] = "analytic",
     out: Annotated[Path | None, typer.Option(help="also write the document here")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -29,7 +30,9 @@ def evaluate(
     origin = {**provenance(), "predictions": str(predictions)}
     if predictions.is_file():
         origin["predictions_sha256"] = sha256(predictions)
-    document = evaluate_predictions(predictions, threshold=threshold, operating_point=operating_point, provenance=origin)
+    document = evaluate_predictions(
+        predictions, threshold=threshold, operating_point=operating_point, intervals=intervals, provenance=origin
+    )
     if out:
         write_json(out, document)
     if as_json:

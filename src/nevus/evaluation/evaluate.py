@@ -9,13 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nevus.data.splits import OPTIMISTIC, PROTOCOLS, label
+from nevus.errors import DataError
 from nevus.evaluation.figures import Judged, overall, per_class, value
 from nevus.evaluation.operating_point import OperatingPoint
 from nevus.evaluation.operating_point import operating_point as choose_point
 from nevus.evaluation.predictions import Predictions
 from nevus.evaluation.tested import Tested
+from nevus.metrics.bootstrap import WeightedFigure
 from nevus.metrics.classification import confusion_matrix
-from nevus.metrics.intervals import Interval, WeightedFigure, bootstrap
+from nevus.metrics.intervals import KINDS
 
 Document = dict[str, Any]
 Figures = dict[tuple[str, str], WeightedFigure | None]
@@ -28,14 +30,15 @@ def evaluate(
     *,
     threshold: float | None = None,
     operating_point: str = "youden",
+    intervals: str = "analytic",
     num_resamples: int = 2000,
     seed: int = 0,
     provenance: Document | None = None,
 ) -> Document:
     """Evaluate predictions, ours or another program's.
 
-    Decisions are the most probable class, and with two classes the operating point. Intervals are percentile bootstraps over
-    groups with the thresholds held fixed.
+    Decisions are the most probable class, and with two classes the operating point. Intervals are over groups, with thresholds
+    held fixed.
 
     Parameters
     ----------
@@ -45,21 +48,26 @@ def evaluate(
         The operating point on the positive class's probability; by default it is chosen on each fold's validation rows.
     operating_point
         "youden", or a sensitivity as in "sensitivity:0.90".
+    intervals
+        "analytic": Wilson's of shares, DeLong's of areas or their forms for groups, the percentile bootstrap of all else;
+        "bootstrap" or "bca" of everything.
     num_resamples, seed
-        Of the bootstrap.
+        Of the bootstraps.
     provenance
         Goes into the document as it is.
 
     Raises
     ------
     DataError
-        The predictions are not what they must be.
+        The predictions are not what they must be, or `intervals` is none of these.
 
     Examples
     --------
     >>> evaluate("runs/zoome/predictions.csv")["metrics"]["auc"]["value"]  # doctest: +SKIP
     0.871
     """
+    if intervals not in KINDS:
+        raise DataError(f"intervals {intervals!r}: expected one of {', '.join(KINDS)}.")
     table = predictions if isinstance(predictions, Predictions) else Predictions.read(predictions)
     test, point = table.test, choose_point(table, operating_point, threshold)
     judged = judge(table, test, point)
@@ -67,21 +75,19 @@ def evaluate(
     groups, num_groups, notes = group_indices(test)
     if table.protocol in OPTIMISTIC:
         notes.insert(0, f"Optimistic: {PROTOCOLS[str(table.protocol)]}. Photos of one lesion may lie on both sides.")
+    tested = Tested(table, test, point, judged, groups, num_groups, intervals, num_resamples, seed)
     figures = _figures(judged, table.classes)
-    defined = {"/".join(name): figure for name, figure in figures.items() if figure is not None}
-    intervals = bootstrap(defined, groups, judged.targets, num_resamples=num_resamples, seed=seed)
     folds = {int(fold): judged.rows(fold_of == fold) for fold in np.unique(fold_of)}
     by_fold = {fold: _values(part, table.classes) for fold, part in folds.items()}
-    method = f"percentile bootstrap over {num_groups} groups, {num_resamples} resamples, 95%"
+    measured = tested.measure({_key(*name): figure for name, figure in figures.items()})
 
     def document(owner: str, name: str) -> Document:
-        number = value(figures[owner, name], len(test))
-        count = int((test["target"] == owner).sum()) if owner and name == "sensitivity" else len(test)
-        reason = _reason(figures[owner, name], point, owner or table.positive)
-        interval = intervals.get(f"{owner}/{name}", Interval(None, None))
-        return _figure(number, interval, count, method, [values[owner, name] for values in by_fold.values()], reason)
+        found = measured[_key(owner, name)]
+        if found["value"] is None:
+            reason = _reason(figures[owner, name], point, owner or table.positive)
+            found = {**found, "method": f"no interval: {reason}", "reason": reason}
+        return found | _spread([values[owner, name] for values in by_fold.values()])
 
-    tested = Tested(table, test, point, judged, groups, num_groups, num_resamples, seed)
     decided = None if judged.decisions is None else confusion_matrix(judged.targets, judged.decisions, len(table.classes))
     return {
         "protocol": table.protocol,
@@ -149,21 +155,18 @@ def _reason(figure: WeightedFigure | None, point: OperatingPoint, owner: str | N
     return f"undefined: too few images, no image of {owner or 'a class'}, or none decided to be it"
 
 
-def _figure(
-    number: float | None, interval: Interval, count: int, method: str, spread: list[float | None], reason: str
-) -> Document:
-    known = [part for part in spread if part is not None]
-    whole = len(known) == len(spread)
-    document: Document = {
-        "value": number,
-        "low": None if number is None else interval.low,
-        "high": None if number is None else interval.high,
-        "n": count,
-        "method": method if interval.low is not None else f"no interval: {interval.reason or reason}",
+def _key(owner: str, name: str) -> str:
+    return f"{owner}/{name}"
+
+
+def _spread(values: list[float | None]) -> Document:
+    """Mean and standard deviation over folds, where the figure is defined in all of them."""
+    known = [value for value in values if value is not None]
+    whole = len(known) == len(values)
+    return {
         "fold_mean": float(np.mean(known)) if known and whole else None,
         "fold_sd": float(np.std(known, ddof=1)) if len(known) > 1 and whole else None,
     }
-    return document if number is not None else {**document, "reason": reason}
 
 
 def judge(table: Predictions, test: pd.DataFrame, point: OperatingPoint) -> Judged:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nevus.metrics import classification as c
+from nevus.metrics.bootstrap import Floats, WeightedFigure
 from nevus.metrics.calibration import brier_score, calibration_error
-from nevus.metrics.intervals import Auc, Floats, WeightedFigure
+from nevus.metrics.intervals import Auc
 
 _CONFUSION = {
     "balanced_accuracy": c.balanced_accuracy,

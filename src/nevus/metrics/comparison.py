@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nevus.metrics.intervals import Floats, WeightedFigure, percentile_interval, resample, why_undefined
+from nevus.metrics.bootstrap import Floats, WeightedFigure, percentile_interval, resample, why_undefined
 
 
 @dataclass(frozen=True)

@@ -42,25 +42,33 @@ def evaluate(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="a predictions.csv")],
-    second: Annotated[Path, typer.Argument(help="another one about the same images")],
+    predictions: Annotated[list[Path], typer.Argument(help="two or more predictions.csv about the same images")],
     operating_point: Annotated[str, typer.Option(help="youden, or sensitivity:0.90")] = "youden",
+    margin: Annotated[float | None, typer.Option(help="say whether the second is worse by no more than this")] = None,
     out: Annotated[Path | None, typer.Option(help="also write the document here")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how far two systems differ on the same images, with a paired test over lesions or patients."""
+    """Say how far systems differ on the same images, with paired tests over lesions or patients."""
     from nevus.evaluation.compare import compare as compare_predictions
-    from nevus.evaluation.compare import comparison_table
+    from nevus.evaluation.compare import compare_all, comparison_table
     from nevus.files import write_json
     from nevus.provenance import provenance
 
-    document = compare_predictions(first, second, operating_point=operating_point, provenance=provenance())
+    if len(predictions) < 2:
+        raise DataError("nevus compare needs at least two predictions files.")
+    if margin is not None and not 0 < margin < 1:
+        raise DataError(f"--margin {margin:g}: expected a part of a figure, as in 0.02.")
+    if len(predictions) == 2:
+        first, second = predictions
+        document = compare_predictions(first, second, operating_point=operating_point, margin=margin, provenance=provenance())
+    else:
+        document = compare_all(predictions, operating_point=operating_point, margin=margin, provenance=provenance())
     if out:
         write_json(out, document)
     if as_json:
         print_json(document)
     else:
-        typer.echo(comparison_table(document))
+        typer.echo("\n\n".join(comparison_table(part) for part in document.get("comparisons", [document])))
 
 
 def report(

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="a predictions.csv, of nevus or of any other program")],
+    predictions: Annotated[
+        Path, typer.Argument(help="a predictions.csv of nevus or of any other program, or an ISIC challenge's submission")
+    ],
+    truth: Annotated[Path | None, typer.Option(help="the answers, where the file has none: a ground truth or a manifest")] = None,
+    logits: Annotated[bool, typer.Option("--logits", help="the file has logits in place of probabilities")] = False,
     threshold: Annotated[float | None, typer.Option(help="operating point, instead of one chosen on validation rows")] = None,
     operating_point: Annotated[str, typer.Option(help="youden, or sensitivity:0.90")] = "youden",
     out: Annotated[Path | None, typer.Option(help="also write the document here")] = None,
@@ -29,7 +33,10 @@ def evaluate(
     origin = {**provenance(), "predictions": str(predictions)}
     if predictions.is_file():
         origin["predictions_sha256"] = sha256(predictions)
-    document = evaluate_predictions(predictions, threshold=threshold, operating_point=operating_point, provenance=origin)
+    if truth and truth.is_file():
+        origin |= {"truth": str(truth), "truth_sha256": sha256(truth)}
+    options = {"truth": truth, "logits": logits, "threshold": threshold, "operating_point": operating_point}
+    document = evaluate_predictions(predictions, **options, provenance=origin)
     if out:
         write_json(out, document)
     if as_json:

@@ -85,7 +85,7 @@ def test_images_without_weight(tmp_path: Path) -> None:
     assert document["num_images"] == 400 - 58 - 1
     assert any("59 images have no weight" in note for note in document["notes"])
     truth.iloc[3, 7] = 0.5
-    with pytest.raises(DataError, match="row 5: score_weight '0.5': expected 0 or 1"):
+    with pytest.raises(DataError, match=r"row 5: score_weight '0\.5': expected 0 or 1"):
         scored(tmp_path, truth, prediction)
 
 

@@ -35,8 +35,9 @@ def evaluate(
         origin["predictions_sha256"] = sha256(predictions)
     if truth and truth.is_file():
         origin |= {"truth": str(truth), "truth_sha256": sha256(truth)}
-    options = {"truth": truth, "logits": logits, "threshold": threshold, "operating_point": operating_point}
-    document = evaluate_predictions(predictions, **options, provenance=origin)
+    document = evaluate_predictions(
+        predictions, truth=truth, logits=logits, threshold=threshold, operating_point=operating_point, provenance=origin
+    )
     if out:
         write_json(out, document)
     if as_json:

@@ -47,8 +47,14 @@ class Judged:
 
     def rows(self, chosen: NDArray[np.bool_]) -> "Judged":
         """Some of the rows."""
-        parts = {name: getattr(self, name) for name in ("targets", "probabilities", "decisions", "flags", "named")}
-        return replace(self, **{name: None if part is None else part[chosen] for name, part in parts.items()})
+        return replace(
+            self,
+            targets=self.targets[chosen],
+            probabilities=self.probabilities[chosen],
+            decisions=None if self.decisions is None else self.decisions[chosen],
+            flags=None if self.flags is None else self.flags[chosen],
+            named=None if self.named is None else self.named[chosen],
+        )
 
 
 def overall(judged: Judged) -> dict[str, WeightedFigure | None]:

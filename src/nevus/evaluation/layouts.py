@@ -15,7 +15,8 @@ from nevus.errors import DataError, listed
 from nevus.evaluation.prediction_rows import (
     TOLERANCE,
     Problems,
-    seem_probabilities,
+    rows_where,
+    seem_no_logits,
     to_numbers,
     value_problems,
     value_remedy,
@@ -84,23 +85,27 @@ def _own(table: pd.DataFrame, source: str, truth: Truth | None, logits: bool) ->
         raise DataError(f"{source}: no column target, and no ground truth (--truth). It has {', '.join(table.columns)}.")
     answers = Answers(table.copy())
     if logits and columns:
-        answers.frame[columns] = _softmax(table, columns, source, answers.notes)
+        numbers = to_numbers(table[columns])
+        _refuse(source, value_problems(table, numbers, logits=True), value_remedy(numbers, logits=True))
+        answers.frame[columns] = _probabilities(numbers, source, answers.notes)
     if truth is None:
         return answers
     frame = answers.frame
     ids = frame["image_id"].astype(str)
-    problems = [(row, f"image_id {ids[row]!r}: is not in {truth.source}") for row in np.flatnonzero(~ids.isin(truth.frame.index))]
+    problems = [(row, f"image_id {ids[row]!r}: is not in {truth.source}") for row in rows_where(~ids.isin(truth.frame.index))]
     _refuse(source, problems, _TESTED)
     found = truth.answers(ids, [name.removeprefix(PREFIX) for name in columns])
     if "target" in frame:
-        wrong = np.flatnonzero((found != frame["target"]) & (found != ""))
+        wrong = rows_where((found != frame["target"]) & (found != ""))
         texts = [(row, f"target {frame['target'][row]!r}: {truth.source} says {found[row]!r}") for row in wrong]
         _refuse(source, texts, "One of the files is of other images or classes; nothing was evaluated.")
     else:
         frame["target"] = found
     tested = ids[frame["split"] != "validation"] if "split" in frame else ids
-    if untested := len(truth.frame.index.difference(tested)):
-        answers.notes.append(f"{untested:,} images of {truth.source} are not tested in this file; the figures are of those that are.")
+    if untested := len(truth.frame.index.difference(pd.Index(tested))):
+        answers.notes.append(
+            f"{untested:,} images of {truth.source} are not tested in this file; the figures are of those that are."
+        )
     described = truth.describing(ids)
     for name in described.columns.difference(frame.columns):
         frame[name] = described[name]
@@ -121,8 +126,10 @@ def _columns(table: pd.DataFrame, source: str, truth: Truth | None, logits: bool
         raise DataError(f"{source}: has no column for {', '.join(unheard)}, of which {known.source} has images.")
     if UNKNOWN in classes.values() and not (targets == UNKNOWN).any():
         numbers = numbers.drop(columns=UNKNOWN.upper())
-        answers.notes.append(f"No image is of the class {UNKNOWN.upper()}: its column is left out, and the largest of the others decides.")
-    for name in numbers:
+        answers.notes.append(
+            f"No image is of the class {UNKNOWN.upper()}: its column is left out, and the largest of the others decides."
+        )
+    for name in map(str, numbers):
         answers.frame[PREFIX + classes[name]] = numbers[name]
     sums = np.abs(numbers.sum(axis=1) - 1) <= TOLERANCE
     answers.notes.append(
@@ -158,7 +165,9 @@ LAYOUTS: dict[str, Callable[[pd.DataFrame, str, Truth | None, bool], Answers]] =
 
 def _truth(truth: Truth | None, source: str, layout: str) -> Truth:
     if truth is None:
-        raise DataError(f"{source}: the layout {layout} has no answers in it. Give them with --truth: a ground truth or a manifest.")
+        raise DataError(
+            f"{source}: the layout {layout} has no answers in it. Give them with --truth: a ground truth or a manifest."
+        )
     return truth
 
 
@@ -168,30 +177,24 @@ def _numbers(table: pd.DataFrame, columns: list[str], source: str, answers: Answ
     problems = value_problems(table, numbers, logits=logits, sums=False)
     remedy = value_remedy(numbers, logits=logits) if problems else _TESTED
     first = ids.drop_duplicates().reset_index().set_index("image_id")["index"]
-    twice = np.flatnonzero(ids.duplicated())
+    twice = rows_where(ids.duplicated())
     problems += [(row, f"image {ids[row]!r}: is there twice, first in row {first[ids[row]] + 2}") for row in twice]
-    problems += [(row, f"image {ids[row]!r}: is not in {truth.source}") for row in np.flatnonzero(~ids.isin(truth.frame.index))]
-    missing = truth.frame.index.difference(ids)
+    problems += [(row, f"image {ids[row]!r}: is not in {truth.source}") for row in rows_where(~ids.isin(truth.frame.index))]
+    missing = truth.frame.index.difference(pd.Index(ids))
     problems += [(len(table), f"image {name!r} of {truth.source}: is missing") for name in missing]
     _refuse(source, problems, remedy, len(table))
-    if not logits:
-        return numbers
-    if len(columns) > 1:
-        return pd.DataFrame(_softmax(table, columns, source, answers.notes), columns=columns)
-    if seem_probabilities(pd.concat([1 - numbers, numbers], axis=1)):
-        raise DataError(f"{source}: all values lie from 0 to 1: they are probabilities and no logits. Leave out --logits.")
-    answers.notes.append("--logits: the logistic function made probabilities of the scores.")
-    return pd.DataFrame(expit(numbers), columns=columns)
+    return _probabilities(numbers, source, answers.notes) if logits else numbers
 
 
-def _softmax(table: pd.DataFrame, columns: list[str], source: str, notes: list[str]) -> NDArray[np.float64]:
-    numbers = to_numbers(table[columns])
-    problems = value_problems(table, numbers, logits=True)
-    _refuse(source, problems, value_remedy(numbers, logits=True))
-    if seem_probabilities(numbers):
-        raise DataError(f"{source}: all rows are probabilities that sum to 1, and no logits. Leave out --logits.")
-    notes.append(f"--logits: the softmax over {len(columns)} columns made probabilities of the scores.")
-    return np.asarray(softmax(numbers.to_numpy(), axis=1))
+def _probabilities(logits: pd.DataFrame, source: str, notes: list[str]) -> pd.DataFrame:
+    """Softmax over the columns, or the logistic function of a single one."""
+    if seem_no_logits(logits):
+        raise DataError(f"{source}: all values lie from 0 to 1: they seem to be probabilities and no logits. Leave out --logits.")
+    if len(logits.columns) == 1:
+        notes.append("--logits: the logistic function made probabilities of the scores.")
+        return pd.DataFrame(expit(logits), columns=logits.columns)
+    notes.append(f"--logits: the softmax over {len(logits.columns)} columns made probabilities of the scores.")
+    return pd.DataFrame(softmax(logits.to_numpy(), axis=1), columns=logits.columns)
 
 
 def _joined(answers: Answers, targets: "pd.Series[str]", truth: Truth) -> Answers:
@@ -208,7 +211,9 @@ def _counted(answers: Answers, truth: Truth) -> Answers:
         answers.notes.append(f"{int(unanswered.sum()):,} images have no answer in {truth.source} and are left out.")
     if uncounted.any():
         names = ", ".join(sorted(truth.uncounted)[:3]) + (", …" if len(truth.uncounted) > 3 else "")
-        answers.notes.append(f"{int(uncounted.sum()):,} images have no weight in the challenge's own scoring and are left out: {names}.")
+        answers.notes.append(
+            f"{int(uncounted.sum()):,} images have no weight in the challenge's own scoring and are left out: {names}."
+        )
     answers.left_out = (unanswered | uncounted).to_numpy()
     return answers
 

@@ -13,21 +13,28 @@ Problems = list[tuple[int, str]]
 
 def to_numbers(table: pd.DataFrame) -> pd.DataFrame:
     """Columns of numbers, NaN where a cell is none."""
-    return table.apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    numbers: pd.DataFrame = table.apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    return numbers
+
+
+def rows_where(mask: "NDArray[np.bool_] | pd.Series[bool]") -> list[int]:
+    """The places at which a mask is true."""
+    return [int(row) for row in np.flatnonzero(np.asarray(mask))]
 
 
 def value_problems(table: pd.DataFrame, numbers: pd.DataFrame, *, logits: bool = False, sums: bool = True) -> Problems:
     """The cells that are no probabilities (or, with `logits`, no finite numbers), and with `sums` the rows whose sum is not 1."""
     found: Problems = []
-    good = np.isfinite(numbers) if logits else (numbers >= 0) & (numbers <= 1)
+    values = numbers.to_numpy()
+    good = np.isfinite(values) if logits else (values >= 0) & (values <= 1)
     expected = "expected a finite number" if logits else "expected a probability from 0 to 1"
-    for column in numbers:
-        rows = np.flatnonzero(~good[column])
-        found.extend((int(row), f"{column} {table[column].iloc[row]!r}: {expected}") for row in rows)
+    for place, column in enumerate(numbers):
+        cells = table[column]
+        found.extend((row, f"{column} {cells.iloc[row]!r}: {expected}") for row in rows_where(~good[:, place]))
     if sums and not logits:
-        totals = numbers.sum(axis=1).to_numpy()
-        wrong = np.flatnonzero(good.all(axis=1) & (np.abs(totals - 1) > TOLERANCE))
-        found.extend((int(row), f"the probabilities sum to {totals[row]:.4f}: expected 1") for row in wrong)
+        totals = values.sum(axis=1)
+        wrong = rows_where(good.all(axis=1) & (np.abs(totals - 1) > TOLERANCE))
+        found.extend((row, f"the probabilities sum to {totals[row]:.4f}: expected 1") for row in wrong)
     return found
 
 
@@ -43,20 +50,17 @@ def value_remedy(numbers: pd.DataFrame, *, logits: bool = False) -> str:
     return f"{seen}: they seem to be logits or other scores. If they are logits, give --logits; nothing was evaluated."
 
 
-def seem_probabilities(numbers: pd.DataFrame) -> bool:
-    """Whether all numbers are probabilities already, so that they are no logits."""
-    return not value_problems(numbers, numbers)
+def seem_no_logits(numbers: pd.DataFrame) -> bool:
+    """Whether all numbers lie from 0 to 1, as logits would hardly do."""
+    return bool(((numbers >= 0) & (numbers <= 1)).all(axis=None))
 
 
-def row_problems(
-    frame: pd.DataFrame, classes: list[str], folds: "pd.Series[float]", counted: NDArray[np.bool_]
-) -> Problems:
+def row_problems(frame: pd.DataFrame, classes: list[str], folds: "pd.Series[float]", counted: NDArray[np.bool_]) -> Problems:
     """The faults of everything but the probabilities; a row that is not counted needs no target."""
     found: Problems = []
 
     def add(mask: "NDArray[np.bool_] | pd.Series[bool]", column: str, expected: str) -> None:
-        rows = np.flatnonzero(np.asarray(mask))
-        found.extend((int(row), f"{column} {frame[column][row]!r}: {expected}") for row in rows)
+        found.extend((row, f"{column} {frame[column][row]!r}: {expected}") for row in rows_where(mask))
 
     add(~frame["target"].isin(classes) & counted, "target", f"expected one of {', '.join(classes)}")
     add(~frame["split"].isin(SPLITS), "split", "expected validation or test")

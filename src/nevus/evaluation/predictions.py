@@ -50,7 +50,9 @@ class Predictions:
         """
         table = read_table(path)
         answers = read_answers(table, str(path), None if truth is None else Truth.read(truth), logits=logits)
-        return cls.from_frame(answers.frame, str(path), tuple(answers.notes), by_column=answers.by_column, left_out=answers.left_out)
+        return cls.from_frame(
+            answers.frame, str(path), tuple(answers.notes), by_column=answers.by_column, left_out=answers.left_out
+        )
 
     @classmethod
     def from_frame(

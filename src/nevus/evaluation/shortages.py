@@ -19,12 +19,12 @@ def shortages(judged: Judged, classes: tuple[str, ...], num_groups: int) -> list
     found = []
     if len(present) == 1:
         found.append(
-            f"All test images are of one class, {present[0]}: AUC, average precision of the others, balanced accuracy and MCC are "
-            "undefined; accuracy, Brier score and log-loss say how it answers for this class, and nothing of the others."
+            f"All test images are of one class, {present[0]}: AUC, balanced accuracy and MCC are undefined; "
+            "accuracy, Brier score and log-loss say how it answers for this class, and nothing of the others."
         )
     elif absent := [name for name in classes if name not in present]:
         found.append(
-            f"No test image of {_listed(absent)}: what averages over all classes (macro figures, balanced accuracy) is undefined; "
+            f"No test image of {_listed(absent)}: averages over all classes (macro figures, balanced accuracy) are undefined; "
             "figures of the other classes, accuracy and weighted averages stand."
         )
     if few := [f"{name} ({count})" for name, count in zip(classes, counts, strict=True) if 0 < count < FEW]:

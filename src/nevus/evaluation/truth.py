@@ -114,7 +114,9 @@ def _complete(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.reset_index(drop=True)
     if (frame["group_id"] == "").all() and (frame[["lesion_id", "patient_id"]] != "").any(axis=None):
         frame["group_id"] = group_ids(frame)
-    given, implied = target_codes(frame.assign(target=frame["target"].astype(object).where(frame["target"].notna(), "").astype(str)))
+    given, implied = target_codes(
+        frame.assign(target=frame["target"].astype(object).where(frame["target"].notna(), "").astype(str))
+    )
     codes = np.where(given < 0, implied, given)
     frame["malignant"] = np.select([codes == 1, codes == 0], ["malignant", "benign"], "")
     return frame[[*(name for name in COLUMNS if name != "path"), "malignant"]].set_index("image_id", drop=False)

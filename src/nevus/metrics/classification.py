@@ -17,7 +17,7 @@ def decide(probabilities: ArrayLike) -> NDArray[np.int64]:
     """
     table = np.asarray(probabilities, np.float64)
     undecided = (table == table.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    return np.where(undecided, table.shape[1], table.argmax(axis=1)).astype(np.int64)
+    return np.asarray(np.where(undecided, table.shape[1], table.argmax(axis=1)), np.int64)
 
 
 def confusion_matrix(targets: ArrayLike, decisions: ArrayLike, num_classes: int) -> Counts:

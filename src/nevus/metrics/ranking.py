@@ -71,7 +71,7 @@ class Ranking:
         total = np.add.reduceat(weights[:, self.images], self.starts, axis=1)
         positive = np.zeros_like(total)
         if self.holds.any():
-            places = (np.cumsum(self.positives) - self.positives).astype(np.int64)
+            places: Indices = (np.cumsum(self.positives) - self.positives).astype(np.int64)
             among = weights[:, self.images[self.positives]]
             positive[:, self.holds] = np.add.reduceat(among, places[self.starts[self.holds]], axis=1)
         return positive, total

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="a predictions.csv, of nevus or of any other program")],
+    predictions: Annotated[
+        Path, typer.Argument(help="a predictions.csv of nevus or of any other program, or an ISIC challenge's submission")
+    ],
+    truth: Annotated[Path | None, typer.Option(help="the answers, where the file has none: a ground truth or a manifest")] = None,
+    logits: Annotated[bool, typer.Option("--logits", help="the file has logits in place of probabilities")] = False,
     threshold: Annotated[float | None, typer.Option(help="operating point, instead of one chosen on validation rows")] = None,
     operating_point: Annotated[str, typer.Option(help="youden, or sensitivity:0.90")] = "youden",
     intervals: Annotated[str, typer.Option(help="analytic where there is a closed form, or bootstrap, or bca")] = "analytic",
@@ -30,8 +34,16 @@ def evaluate(
     origin = {**provenance(), "predictions": str(predictions)}
     if predictions.is_file():
         origin["predictions_sha256"] = sha256(predictions)
+    if truth and truth.is_file():
+        origin |= {"truth": str(truth), "truth_sha256": sha256(truth)}
     document = evaluate_predictions(
-        predictions, threshold=threshold, operating_point=operating_point, intervals=intervals, provenance=origin
+        predictions,
+        truth=truth,
+        logits=logits,
+        threshold=threshold,
+        operating_point=operating_point,
+        intervals=intervals,
+        provenance=origin,
     )
     if out:
         write_json(out, document)

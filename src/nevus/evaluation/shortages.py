@@ -25,7 +25,7 @@ def shortages(judged: Judged, classes: tuple[str, ...], num_groups: int) -> list
     elif absent := [name for name in classes if name not in present]:
         found.append(
             f"No test image of {_listed(absent)}: macro AUC, macro average precision and balanced accuracy are undefined. "
-            "Figures of the other classes, accuracy and weighted averages stand; macro F1 counts a class that is wrongly named as 0."
+            "Figures of the other classes, accuracy and weighted averages stand; macro F1 counts a class that was wrongly named 0."
         )
     if few := [f"{name} ({count})" for name, count in zip(classes, counts, strict=True) if 0 < count < FEW]:
         found.append(

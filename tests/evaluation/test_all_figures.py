@@ -134,6 +134,20 @@ def test_a_reversed_predictor() -> None:
     assert metrics["average_precision"]["value"] == pytest.approx(0.5)
 
 
+def test_scores_that_are_no_probabilities_have_no_section_about_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr("nevus.evaluation.evaluate.SECTIONS", {"calibration": seen.append, "decision": seen.append})
+    targets = np.repeat(np.arange(4), 15)
+    scores = pd.DataFrame(np.random.default_rng(0).random((60, 4)), columns=[f"p_{name}" for name in FOUR])
+    table = scores.assign(image_id=[f"i{n}" for n in range(60)], target=[FOUR[index] for index in targets])
+    found = evaluate(Predictions.from_frame(table, by_column=True), num_resamples=20)
+    assert "no probabilities" in found["calibration"]["reason"]
+    assert found["decision"] is None
+    assert len(seen) == 1
+    document(np.eye(4)[targets], targets)
+    assert len(seen) == 3
+
+
 def test_one_class_only_says_what_can_be_computed() -> None:
     probabilities = np.random.default_rng(0).dirichlet(np.ones(4), 30)
     found = document(probabilities, np.full(30, 2))

@@ -22,6 +22,8 @@ Document = dict[str, Any]
 Figures = dict[tuple[str, str], WeightedFigure | None]
 # What the document says beside the figures, each by its own file; a section that cannot be is a document with its `reason`.
 SECTIONS: dict[str, Callable[[Tested], Any]] = {}
+_ABOUT_PROBABILITIES = ("calibration", "conformal", "abstention")
+_NO_PROBABILITIES = "the rows do not sum to 1, so that they are no probabilities"
 
 
 def evaluate(
@@ -84,8 +86,7 @@ def evaluate(
         number = value(figures[owner, name], len(test))
         count = int((test["target"] == owner).sum()) if owner and name == "sensitivity" else len(test)
         reason = _reason(figures[owner, name], point, owner or table.positive)
-        if name in OF_PROBABILITIES and not table.sum_to_one:
-            reason = "the rows do not sum to 1, so that they are no probabilities"
+        reason = _NO_PROBABILITIES if name in OF_PROBABILITIES and not table.sum_to_one else reason
         interval = intervals.get(f"{owner}/{name}", Interval(None, None))
         return _figure(number, interval, count, method, [values[owner, name] for values in by_fold.values()], reason)
 
@@ -112,7 +113,7 @@ def evaluate(
             for fold, part in folds.items()
         ],
         "confusion": None if decided is None else _confusion(decided, table.classes),
-        **{name: section(tested) for name, section in SECTIONS.items()},
+        **{name: _section(name, tested) for name in SECTIONS},
         "notes": notes,
         "provenance": provenance or {},
     }
@@ -172,6 +173,12 @@ def _figure(
         "fold_sd": float(np.std(known, ddof=1)) if len(known) > 1 and whole else None,
     }
     return document if number is not None else {**document, "reason": reason}
+
+
+def _section(name: str, tested: Tested) -> Any:
+    """A section of the document; of scores that are no probabilities there is none that takes them at their word."""
+    known = tested.predictions.sum_to_one or name not in _ABOUT_PROBABILITIES
+    return SECTIONS[name](tested) if known else {"reason": _NO_PROBABILITIES}
 
 
 def _confusion(decided: NDArray[np.int64], classes: tuple[str, ...]) -> Document:

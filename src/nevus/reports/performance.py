@@ -26,7 +26,7 @@ def all_figures(run: Run) -> Html:
     main = {name for names in GROUPS.values() for name in names}
     others = [name for name in metrics if name not in main]
     more = folded("More averages over the classes", _figures("More figures, out of fold", metrics, others)) if others else Html()
-    return join([*shown, reasons(metrics), more, folded("All figures fold by fold", _by_fold(run.evaluation))])
+    return join([*shown, reasons(metrics), more, folded("The main figures fold by fold", _by_fold(run.evaluation))])
 
 
 def _figures(caption: str, metrics: Mapping[str, Figure], names: Iterable[str]) -> Html:
@@ -97,7 +97,8 @@ def _deciding(run: Run) -> str:
 
 def _by_fold(document: dict[str, Any]) -> Html:
     folds = document["per_fold"]
-    names = [name for name in document["metrics"] if any(name in fold["metrics"] for fold in folds)]
+    main = [name for names in GROUPS.values() for name in names]
+    names = [name for name in main if any(name in fold["metrics"] for fold in folds)]
     rows = [
         (
             str(fold["fold"]),

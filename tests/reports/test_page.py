@@ -15,8 +15,8 @@ import pytest
 from fabricated_run import SEVEN, TWO, fabricate
 
 from nevus.errors import DataError
-from nevus.evaluation.evaluate import evaluate
 from nevus.evaluation.compare import compare
+from nevus.evaluation.evaluate import evaluate
 from nevus.files import write_json
 from nevus.reports.material import leak
 from nevus.reports.page import write_report

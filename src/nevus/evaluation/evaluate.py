@@ -24,6 +24,8 @@ Document = dict[str, Any]
 Figures = dict[tuple[str, str], WeightedFigure | None]
 # What the document says beside the figures, each by its own file; a section that cannot be is a document with its `reason`.
 SECTIONS: dict[str, Callable[[Tested], Any]] = {}
+_ABOUT_PROBABILITIES = ("calibration", "conformal", "abstention")
+_NO_PROBABILITIES = "the rows do not sum to 1, so that they are no probabilities"
 
 
 def evaluate(
@@ -92,7 +94,7 @@ def evaluate(
         if found["value"] is None:
             reason = _reason(figures[owner, name], point, owner or table.positive)
             if name in OF_PROBABILITIES and not table.sum_to_one:
-                reason = "the rows do not sum to 1, so that they are no probabilities"
+                reason = _NO_PROBABILITIES
             found = {**found, "method": f"no interval: {reason}", "reason": reason}
         return found | _spread([values[owner, name] for values in by_fold.values()])
 
@@ -118,7 +120,7 @@ def evaluate(
             for fold, part in folds.items()
         ],
         "confusion": None if decided is None else _confusion(decided, table.classes),
-        **{name: section(tested) for name, section in SECTIONS.items()},
+        **{name: _section(name, tested) for name in SECTIONS},
         "notes": notes,
         "provenance": provenance or {},
     }
@@ -128,9 +130,9 @@ def evaluation_table(document: Document) -> str:
     """The figures as plain text: value, interval, and mean ± standard deviation over folds as the papers print it."""
     protocol = "protocol unknown" if document["protocol"] is None else label(document["protocol"])
     lines = [f"{protocol}: {document['num_images']} images in {document['num_groups']} groups"]
-    lines += [f"{'':24}{'value':>7}  {'95% interval':18}folds, mean ± sd"]
+    lines += [f"{'':28}{'value':>7}  {'95% interval':18}folds, mean ± sd"]
     lines += [_line(name, figure) for name, figure in document["metrics"].items()]
-    lines += [f"{'sensitivity by class':24}"]
+    lines += [f"{'sensitivity by class':28}"]
     lines += [_line(f"  {name}", figures["sensitivity"]) for name, figures in document["per_class"].items()]
     reasons = sorted({figure["reason"] for figure in document["metrics"].values() if "reason" in figure})
     return "\n".join([*lines, *(f"– {reason}." for reason in reasons), *document["notes"]])
@@ -138,10 +140,10 @@ def evaluation_table(document: Document) -> str:
 
 def _line(name: str, figure: Document) -> str:
     if figure["value"] is None:
-        return f"{name:24}{'–':>7}"
+        return f"{name:28}{'–':>7}"
     interval = "" if figure["low"] is None else f"[{figure['low']:.3f}, {figure['high']:.3f}]"
     spread = "" if figure["fold_sd"] is None else f"{figure['fold_mean']:.3f} ± {figure['fold_sd']:.3f}"
-    return f"{name:24}{figure['value']:7.3f}  {interval:18}{spread}".rstrip()
+    return f"{name:28}{figure['value']:7.3f}  {interval:18}{spread}".rstrip()
 
 
 def _figures(judged: Judged, classes: tuple[str, ...]) -> Figures:
@@ -175,6 +177,12 @@ def _spread(values: list[float | None]) -> Document:
         "fold_mean": float(np.mean(known)) if known and whole else None,
         "fold_sd": float(np.std(known, ddof=1)) if len(known) > 1 and whole else None,
     }
+
+
+def _section(name: str, tested: Tested) -> Any:
+    """A section of the document; of scores that are no probabilities there is none that takes them at their word."""
+    known = tested.predictions.sum_to_one or name not in _ABOUT_PROBABILITIES
+    return SECTIONS[name](tested) if known else {"reason": _NO_PROBABILITIES}
 
 
 def _confusion(decided: NDArray[np.int64], classes: tuple[str, ...]) -> Document:

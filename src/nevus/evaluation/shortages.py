@@ -24,13 +24,13 @@ def shortages(judged: Judged, classes: tuple[str, ...], num_groups: int) -> list
         )
     elif absent := [name for name in classes if name not in present]:
         found.append(
-            f"No test image of {_listed(absent)}: averages over all classes (macro figures, balanced accuracy) are undefined; "
-            "figures of the other classes, accuracy and weighted averages stand."
+            f"No test image of {_listed(absent)}: macro AUC, macro average precision and balanced accuracy are undefined. "
+            "Figures of the other classes, accuracy and weighted averages stand; macro F1 counts a class wrongly named as 0."
         )
     if few := [f"{name} ({count})" for name, count in zip(classes, counts, strict=True) if 0 < count < FEW]:
         found.append(
-            f"Fewer than {FEW} images of {_listed(few)}: figures that rest on them are shaky, their intervals wide or, where "
-            "resamples often lack the class, absent."
+            f"Fewer than {FEW} images of {_listed(few)}: figures that rest on them are shaky, and so are their intervals, where "
+            "there are any."
         )
     if num_groups == 1 and len(judged.targets) > 1:
         found.append("All test images are of one group: how figures vary from one patient or lesion to the next is not known.")

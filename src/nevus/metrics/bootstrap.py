@@ -120,7 +120,7 @@ def bca_interval(
 def why_undefined(values: Floats, num_resamples: int) -> str:
     """Why values (R,) that `resample` made support no statement; empty where they do."""
     if len(values) < num_resamples:
-        return "too few groups of a class: most resamples are without it"
+        return "too few groups of a class: most resamples are without it, or all are alike"
     num_undefined = int(np.isnan(values).sum())
     return f"undefined in {num_undefined} of {len(values)} resamples" if num_undefined > 0.1 * len(values) else ""
 
@@ -131,7 +131,8 @@ def _resamples(groups: NDArray[np.int64], targets: NDArray[np.int64], num_resamp
     num_groups = int(groups.max()) + 1
     present = np.unique(targets)
     indicator = (targets[:, None] == present).astype(np.float64)
-    missing, attempts = num_resamples, 0
+    # Resamples of a single group are all the same: an interval without width would look certain.
+    missing, attempts = num_resamples if num_groups > 1 else 0, 0
     while missing and attempts < _ATTEMPTS * -(-num_resamples // _CHUNK):
         attempts += 1
         size = min(_CHUNK, missing)

@@ -72,7 +72,7 @@ def _key_figures(document: dict[str, Any]) -> Html:
     for name, figure in figures.items():
         parts = [element("dt", metric(name)), element("dd", number(figure["value"], figure.get("reason") or ""), class_="value")]
         parts.append(element("dd", interval(figure), class_="small"))
-        if figure.get("fold_mean") is not None:
+        if figure.get("fold_mean") is not None and len(document["per_fold"]) > 1:
             parts.append(element("dd", "mean of folds ", over_folds(figure), class_="small"))
         entries.append(element("div", *parts))
     return element("dl", *entries, class_="key")

@@ -20,6 +20,7 @@ class Run:
 
     `images` has a row an image that was tested or trained on: `image_id`, `target` (the class's name), `fold` (-1 trains
     only) and every manifest column that is known. `missing` says, in sentences, what could not be found and why.
+    `pictures_in` is the anchor of an earlier run of the same page and manifest: its photographs are pointed to, not repeated.
     """
 
     folder: Path
@@ -30,6 +31,7 @@ class Run:
     root: Path | None
     epochs: dict[int, pd.DataFrame]
     missing: tuple[str, ...]
+    pictures_in: str = ""
 
     @property
     def provenance(self) -> dict[str, Any]:

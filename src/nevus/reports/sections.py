@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from nevus.reports.charts import calibration, discrimination, learning_curves
+from nevus.reports.checklist import checklist
 from nevus.reports.markup import Html, join, section
 from nevus.reports.material import folds, material
 from nevus.reports.methods import methods
@@ -26,6 +27,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], Html]]] = {
     "performance": ("Decisions and figures", performance),
     "mistakes": ("The worst mistakes", mistakes),
     "methods": ("Methods and provenance", methods),
+    "checklist": ("Reporting checklists", checklist),
 }
 
 

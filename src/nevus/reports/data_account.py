@@ -34,7 +34,12 @@ def sources(run: Run) -> str:
     """Data sets and their images."""
     if "dataset" not in run.images:
         return ""
-    return f"Data sets: {_counted(run.images['dataset'])}."
+    tested = _tested(run)["dataset"].value_counts()
+    parts = [
+        f"{name} ({count(int(number), 'image')}, {tested.get(name, 0):,} of them tested)"
+        for name, number in run.images["dataset"].value_counts().items()
+    ]
+    return f"Data sets: {', '.join(parts)}."
 
 
 def licences(run: Run) -> str:

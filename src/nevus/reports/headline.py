@@ -64,7 +64,8 @@ def tested_on(run: Run) -> str:
             parts.append(count(len(known), noun))
     num_training = int((run.images["fold"] == -1).sum())
     trained = f" A further {count(num_training, 'image')} only trained." if num_training else ""
-    folds = count(len(document["per_fold"]), "fold")
+    ran, _, planned = str(run.provenance.get("folds_run") or "").partition(" of ")
+    folds = count(len(document["per_fold"]), "fold") + (f" of the protocol's {planned}" if ran != planned else "")
     return f"Every answer counted here is for an image its network was not fitted to: {' of '.join(parts)}, in {folds}.{trained}"
 
 

@@ -10,6 +10,7 @@ from nevus.errors import DataError
 from nevus.reports.headline import headline
 from nevus.reports.markdown import markdown
 from nevus.reports.markup import Html, element, folded, join, listing, section
+from nevus.reports.model_card import model_card
 from nevus.reports.pictures import within
 from nevus.reports.run import Run
 from nevus.reports.sections import sections
@@ -17,11 +18,14 @@ from nevus.reports.side_by_side import adjacent, side_by_side
 from nevus.reports.wording import badge
 
 NOTICE = " These figures describe software on past photographs, not a person, and it is not an approved medical device."
+CARD = "model-card.md"
 MAX_BYTES = 4_900_000
 
 
 def write_report(runs: Sequence[Path], out: Path, title: str | None = None) -> Path:
     """Write the report of one or several run folders to `out`, the same as Markdown beside it, and return `out`.
+
+    Of a single run the model card is written too, as `model-card.md` beside them.
 
     Parameters
     ----------
@@ -49,6 +53,8 @@ def write_report(runs: Sequence[Path], out: Path, title: str | None = None) -> P
     shown = page(read, title or "Evaluation report")
     disk.write(out, shown)
     disk.write(out.with_suffix(".md"), markdown(shown))
+    if len(read) == 1:
+        disk.write(out.with_name(CARD), model_card(read[0]))
     return out
 
 

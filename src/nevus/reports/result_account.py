@@ -93,6 +93,9 @@ def limitations(run: Run) -> str:
         points.insert(0, "The protocol is optimistic: the figures do not hold for new patients.")
     if document["optimistic"] is None:
         points.insert(0, "How the images were split is not recorded.")
+    ran, _, planned = str(run.provenance.get("folds_run") or "").partition(" of ")
+    if ran != planned:
+        points.append(f"Trained and tested: {ran} of the protocol's {planned} folds.")
     if is_network(run):
         points.append("One training with one seed: the intervals do not hold what another training would give.")
         points.append("Training and test images come from one manifest: how it does elsewhere was not tested in this run.")

@@ -295,6 +295,19 @@ def test_the_page_is_small_and_the_same_each_time(runs: dict[str, Path], report:
 
 
 @pytest.mark.slow
+def test_photographs_beyond_the_pages_size_are_left_out_and_counted(
+    runs: dict[str, Path], report: Callable[..., Page], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = report("strict")
+    monkeypatch.setattr("nevus.reports.page.MAX_BYTES", len(whole.source.encode()) - 30_000)
+    page = Page(write_report([runs["strict"]], tmp_path / "small.html"))
+    assert len(page.source.encode()) < len(whole.source.encode()) - 15_000
+    num_left_out = len(whole.having("img")) - len(page.having("img"))
+    assert num_left_out > 0
+    assert f"{num_left_out} of {len(whole.having('img'))} photographs are left out" in page.text
+
+
+@pytest.mark.slow
 def test_photographs_of_a_manifest_shared_by_two_runs_are_shown_once(runs: dict[str, Path], report: Callable[..., Page]) -> None:
     assert report(*ALL).text.count("Four photographs a class") == 2
     assert report(*ALL).text.count("are shown with the run above") == 3

@@ -1,4 +1,4 @@
-"""What a protocol alone is worth: one recipe under the strict protocol and under a paper's, in a sentence with intervals."""
+"""What a protocol alone is worth: one recipe under the strict protocol and under a paper's, in sentences with intervals."""
 
 import itertools
 import json
@@ -7,6 +7,7 @@ from typing import Any
 
 from nevus.errors import DataError
 from nevus.evaluation.compare import compare
+from nevus.reports.markup import Html, element, join
 from nevus.reports.result_account import plain
 from nevus.reports.run import Run
 from nevus.reports.wording import Figure, count
@@ -26,8 +27,8 @@ def experiment(run: Run) -> str:
     return json.dumps(same, sort_keys=True)
 
 
-def protocol_gaps(runs: Sequence[Run]) -> list[str]:
-    """A sentence for each pair of one experiment: what the optimistic protocol adds to the strict one.
+def protocol_gaps(runs: Sequence[Run]) -> list[Html]:
+    """What the optimistic protocol adds to the strict one, for each pair of one experiment: a line a figure, then a note.
 
     Where both tested the same images, the gap's own interval comes from the paired bootstrap of `nevus compare`.
     """
@@ -37,26 +38,27 @@ def protocol_gaps(runs: Sequence[Run]) -> list[str]:
         if (honest.evaluation["optimistic"], flattering.evaluation["optimistic"]) == (False, True)
         and experiment(honest) == experiment(flattering)
     ]
-    return [sentence for pair in pairs if (sentence := _sentence(*pair))]
+    return [shown for pair in pairs if (shown := _gap(*pair))]
 
 
-def _sentence(honest: Run, flattering: Run) -> str:
+def _gap(honest: Run, flattering: Run) -> Html:
     differences = _differences(honest, flattering)
-    parts = []
+    lines = []
     for name, words in GAPS.items():
         ours, theirs = (run.evaluation["metrics"].get(name, {}) for run in (honest, flattering))
         if ours.get("value") is None or theirs.get("value") is None:
             continue
         gap = theirs["value"] - ours["value"]
-        parts.append(
-            f"under {flattering.protocol} {words} {plain(theirs)}, under {honest.protocol} {plain(ours)}: "
-            f"the protocol alone is worth {gap:+.3f}{_paired(differences.get(name), gap)}"
+        lines.append(
+            f"Under {flattering.protocol} {words} {plain(theirs)}, under {honest.protocol} {plain(ours)}: "
+            f"the protocol alone is worth {gap:+.3f}{_paired(differences.get(name), gap)}."
         )
-    if not parts:
-        return ""
+    if not lines:
+        return Html()
     images = [count(run.evaluation["num_images"], "image") for run in (flattering, honest)]
     same = f"Both tested the same {images[0]}." if differences else f"{images[0]} against {images[1]}. {_APART}"
-    return f"{flattering.name}: {'; '.join(parts)}. {same} Data, network and training are the same; only the protocol differs."
+    note = f"{flattering.name}: data, network and training are the same; only the protocol differs. {same}"
+    return join([*(element("div", line) for line in lines), element("div", note, class_="small")])
 
 
 def _differences(honest: Run, flattering: Run) -> dict[str, Any]:

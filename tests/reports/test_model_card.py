@@ -85,6 +85,7 @@ def test_data_cannot_break_the_header(tmp_path: Path) -> None:
     assert "\n# no heading" not in model_card(run)
 
 
+@pytest.mark.slow
 def test_it_is_written_beside_the_report_of_one_run_and_not_of_several(folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(folder, run)

@@ -345,6 +345,19 @@ def test_a_folder_that_is_no_run_and_no_run_at_all_are_refused(tmp_path: Path) -
 
 
 @pytest.mark.slow
+def test_an_evaluation_of_other_answers_is_refused_with_the_remedy(runs: dict[str, Path], tmp_path: Path) -> None:
+    run, evaluation = tmp_path / "run", _evaluation(runs["two"])
+    shutil.copytree(runs["two"], run)
+    for name, value in (("num_images", 119), ("classes", ["malignant", "benign"]), ("protocol", "paper-zoome")):
+        write_json(run / "evaluation.json", {**evaluation, name: value})
+        with pytest.raises(DataError, match=r"evaluation\.json says .* predictions\.csv .* Evaluate again: nevus evaluate"):
+            Run.read(run)
+    write_json(run / "evaluation.json", {"metrics": {}})
+    with pytest.raises(DataError, match=r"no evaluation, it has no protocol, .*, provenance\. nevus evaluate writes one"):
+        Run.read(run)
+
+
+@pytest.mark.slow
 def test_a_resumed_log_counts_each_epoch_once_and_a_cut_line_ends_it(runs: dict[str, Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs["two"], run)

@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from nevus.errors import DataError
 from nevus.evaluation.compare import compare
 from nevus.reports.markup import Html, element, join
 from nevus.reports.result_account import plain
@@ -66,10 +65,7 @@ def _differences(honest: Run, flattering: Run) -> dict[str, Any]:
     tested = [set(run.predictions.test["image_id"]) for run in (honest, flattering)]
     if tested[0] != tested[1]:
         return {}
-    try:
-        return dict(compare(honest.predictions, flattering.predictions)["differences"])
-    except DataError:
-        return {}
+    return dict(compare(honest.predictions, flattering.predictions)["differences"])
 
 
 def _paired(difference: Figure | None, gap: float) -> str:

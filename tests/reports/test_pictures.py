@@ -22,6 +22,13 @@ def test_the_first_pictures_stay_and_the_rest_are_counted_and_keep_their_words()
     assert markup.endswith("some words</div>")
 
 
+def test_a_small_picture_does_not_jump_the_queue() -> None:
+    large = element("img", src=f"data:image/jpeg;base64,{'A' * 5000}", alt="large", width="4", height="3")
+    markup, note = within(join([PICTURES[0], large, PICTURES[1]]), 3_000)
+    assert markup.count("<img ") == 1
+    assert "2 of 3" in note
+
+
 def test_where_the_words_alone_fill_the_page_no_picture_is_shown() -> None:
     markup, note = within(join([PAGE, Html("x" * 10_000)]), 5_000)
     assert "<img" not in markup

@@ -87,10 +87,11 @@ def report(
     runs: Annotated[list[Path], typer.Argument(help="folders that cross-validate wrote; several are set side by side")],
     out: Annotated[Path | None, typer.Option(help="the page to write; report.html in the first folder by default")] = None,
 ) -> None:
-    """Write one self-contained HTML page about one run, or comparing several."""
-    from nevus.reports.page import write_report
+    """Write one self-contained HTML page about one run, or comparing several; the same as Markdown; of one run its model card."""
+    from nevus.reports.page import CARD, write_report
 
-    typer.echo(write_report(runs, out or runs[0] / "report.html"))
+    page = write_report(runs, out or runs[0] / "report.html")
+    typer.echo("\n".join(map(str, [page, page.with_suffix(".md"), *([page.with_name(CARD)] if len(runs) == 1 else [])])))
 
 
 def predict(

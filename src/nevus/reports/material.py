@@ -13,11 +13,8 @@ AGE_NAMES = ("under 20", "20 to 39", "40 to 59", "60 to 79", "80 or more")
 NOT_KNOWN = "not known"
 
 
-def material(run: Run, pictures_in: str = "") -> Html:
-    """Counts by class, age, sex and site, sources, and four random photographs a class.
-
-    `pictures_in` is the anchor of an earlier run of the same manifest: its photographs are pointed to, not repeated.
-    """
+def material(run: Run) -> Html:
+    """Counts by class, age, sex and site, sources, and four random photographs a class."""
     images, classes = run.images, run.evaluation["classes"]
     counts = images["target"].value_counts().reindex(classes, fill_value=0)
     rows = [
@@ -25,7 +22,7 @@ def material(run: Run, pictures_in: str = "") -> Html:
         for name in classes
     ]
     by_class = table("Images by class", ("Class", "Meaning", "Images", "Share", ""), rows, kind="numbers classes")
-    return join([by_class, _people(run), _sources(images), _examples(run, pictures_in)])
+    return join([by_class, _people(run), _sources(images), _examples(run)])
 
 
 def folds(run: Run) -> Html:
@@ -98,9 +95,11 @@ def _sources(images: pd.DataFrame) -> Html:
     return join([shown, folded(f"{len(rows) - 10:,} further sources", rest)])
 
 
-def _examples(run: Run, pictures_in: str) -> Html:
-    if pictures_in:
-        return element("p", element("a", "Example photographs", href=f"#{pictures_in}-data"), " are shown with the run above.")
+def _examples(run: Run) -> Html:
+    if run.pictures_in:
+        return element(
+            "p", element("a", "Example photographs", href=f"#{run.pictures_in}-data"), " are shown with the run above."
+        )
     if run.root is None:
         return element("p", "No example photographs: the run’s manifest is not at hand.", class_="note")
     rng = np.random.default_rng(0)

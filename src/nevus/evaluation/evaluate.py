@@ -15,6 +15,7 @@ from nevus.evaluation.operating_point import OperatingPoint
 from nevus.evaluation.operating_point import operating_point as choose_point
 from nevus.evaluation.predictions import Predictions
 from nevus.evaluation.shortages import shortages
+from nevus.evaluation.subgroups import subgroups
 from nevus.evaluation.tested import Tested
 from nevus.metrics.bootstrap import WeightedFigure
 from nevus.metrics.classification import confusion_matrix, decide
@@ -23,7 +24,9 @@ from nevus.metrics.intervals import KINDS
 Document = dict[str, Any]
 Figures = dict[tuple[str, str], WeightedFigure | None]
 # What the document says beside the figures, each by its own file; a section that cannot be is a document with its `reason`.
-SECTIONS: dict[str, Callable[[Tested], Any]] = {}
+SECTIONS: dict[str, Callable[[Tested], Any]] = {
+    "subgroups": subgroups,
+}
 _ABOUT_PROBABILITIES = ("calibration", "conformal", "abstention")
 _NO_PROBABILITIES = "the rows do not sum to 1, so that they are no probabilities"
 

@@ -40,10 +40,16 @@ class Share:
 
 @dataclass(frozen=True)
 class Auc:
-    """The area under the ROC curve as a figure of weights: `positives` bool (N,), `scores` (N,)."""
+    """The area under the ROC curve as a figure of weights: `positives` and `among` (all if None) bool (N,), `scores` (N,)."""
 
     positives: NDArray[np.bool_]
     scores: Floats
+    among: NDArray[np.bool_] | None = None
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The images that count."""
+        return np.arange(len(self.scores)) if self.among is None else np.flatnonzero(self.among)
 
     def __call__(self, weights: Floats) -> Floats:
         """Weights (R, N) to R areas, NaN without positives or negatives."""
@@ -51,7 +57,7 @@ class Auc:
 
     @cached_property
     def _ranking(self) -> Ranking:
-        return Ranking.of(self.positives, self.scores)
+        return Ranking.of(self.positives[self.rows], self.scores[self.rows], self.rows)
 
 
 def intervals(
@@ -113,21 +119,21 @@ def intervals(
 
 def _closed(figure: Share | Auc, groups: NDArray[np.int64], confidence: float) -> Interval:
     """Wilson's, DeLong's, or their forms for groups."""
-    rows = figure.among if isinstance(figure, Share) else np.ones(len(groups), np.bool_)
-    if not rows.any():
+    rows = np.flatnonzero(figure.among) if isinstance(figure, Share) else figure.rows
+    if not len(rows):
         return Interval(None, None, "no image counts")
     sizes = np.bincount(groups[rows])
     single = sizes.max() == 1
     over = f"over {int((sizes > 0).sum())} groups"
     if isinstance(figure, Share):
-        low, high, _ = clustered_wilson(np.bincount(groups[rows & figure.hits], minlength=len(sizes)), sizes, confidence)
+        low, high, _ = clustered_wilson(np.bincount(groups[rows], figure.hits[rows], len(sizes)), sizes, confidence)
         method = "Wilson's score interval" if single else f"Wilson's score interval {over} (design effect by Rao and Scott)"
         alone = "its images are of one group alone"
     else:
-        positives = figure.positives
+        positives = figure.positives[rows]
         if positives.all() or not positives.any():
             return Interval(None, None, "there are no positives or no negatives")
-        low, high = auc_interval(positives, figure.scores, groups, confidence)
+        low, high = auc_interval(positives, figure.scores[rows], groups[rows], confidence)
         method = "DeLong's interval, logit scale" if single else f"Obuchowski's clustered interval {over}, logit scale"
         alone = "positives or negatives are of one group alone"
     if np.isnan(low):

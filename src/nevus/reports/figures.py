@@ -93,6 +93,37 @@ def reliability(title: str, confidence: NDArray[np.float64], observed: NDArray[n
     return figure
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A line of a forest plot; `sure` is False where it comes from few images. `name` alone, with NaN values, is a heading."""
+
+    name: str
+    value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    sure: bool = True
+
+
+def forest(title: str, axis: Axis, estimates: Sequence[Estimate], whole: Estimate) -> Figure:
+    """A line an estimate, from the top: a dot with its interval, hollow where it is unsure; dotted and shaded, the whole."""
+    height = 0.75 + 0.23 * len(estimates)
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(WIDTH, height))
+        panel = figure.add_axes((0.36, 0.5 / height, 0.61, 1 - 0.8 / height))
+        panel.axvspan(whole.low, whole.high, color=INK, alpha=0.07, linewidth=0)
+        panel.axvline(whole.value, color=INK, alpha=0.45, linewidth=0.9, linestyle=":")
+        for place, estimate in enumerate(estimates):
+            if np.isfinite(estimate.low):
+                panel.hlines(place, estimate.low, estimate.high, color=BLUE, linewidth=1.4, alpha=1 if estimate.sure else 0.5)
+            face = BLUE if estimate.sure else "none"
+            panel.plot(estimate.value, place, "o", color=BLUE, markerfacecolor=face, markersize=5)
+        panel.set(title=title, xlabel=axis.label, ylim=(len(estimates) - 0.4, -0.6), xlim=(axis.low, axis.high))
+        panel.set_yticks(range(len(estimates)), [_literal(estimate.name) for estimate in estimates])
+        panel.tick_params(axis="y", length=0)
+        panel.grid(visible=False, axis="y")
+    return figure
+
+
 @contextmanager
 def _panel(title: str, x: Axis, y: Axis) -> Iterator[tuple[Figure, Axes]]:
     with matplotlib.rc_context(SETTINGS):

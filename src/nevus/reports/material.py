@@ -3,14 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from nevus.evaluation.subgroups import AGE_NAMES, NOT_KNOWN, age_bands
 from nevus.reports.markup import Html, bar, element, folded, join, table
 from nevus.reports.pictures import photograph
 from nevus.reports.run import Run
 from nevus.reports.wording import class_name, count
-
-AGES = (0, 20, 40, 60, 80, np.inf)
-AGE_NAMES = ("under 20", "20 to 39", "40 to 59", "60 to 79", "80 or more")
-NOT_KNOWN = "not known"
 
 
 def material(run: Run) -> Html:
@@ -59,8 +56,7 @@ def _people(run: Run) -> Html:
     images, positive = run.images, run.evaluation["positive"]
     parts: dict[str, pd.Series] = {}
     if "age_years" in images:
-        ages = pd.cut(images["age_years"].astype(float), list(AGES), right=False, labels=list(AGE_NAMES))
-        parts["Age in years"] = ages.astype(object).fillna(NOT_KNOWN)
+        parts["Age in years"] = age_bands(images["age_years"])
     for column, title in (("sex", "Sex"), ("site", "Body site")):
         if column in images:
             parts[title] = images[column].fillna("").replace("", NOT_KNOWN)

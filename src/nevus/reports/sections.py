@@ -10,6 +10,7 @@ from nevus.reports.methods import methods
 from nevus.reports.mistakes import mistakes
 from nevus.reports.performance import all_figures, by_class, confusion
 from nevus.reports.run import Run
+from nevus.reports.subgroups import subgroups
 
 
 def performance(run: Run) -> Html:
@@ -25,6 +26,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], Html]]] = {
     "discrimination": ("Discrimination", discrimination),
     "calibration": ("Calibration", calibration),
     "performance": ("Decisions and figures", performance),
+    "subgroups": ("For whom it holds", subgroups),
     "mistakes": ("The worst mistakes", mistakes),
     "methods": ("Methods and provenance", methods),
     "checklist": ("Reporting checklists", checklist),

@@ -117,7 +117,7 @@ def forest(title: str, axis: Axis, estimates: Sequence[Estimate], whole: Estimat
                 panel.hlines(place, estimate.low, estimate.high, color=BLUE, linewidth=1.4, alpha=1 if estimate.sure else 0.5)
             face = BLUE if estimate.sure else "none"
             panel.plot(estimate.value, place, "o", color=BLUE, markerfacecolor=face, markersize=5)
-        panel.set(title=title, xlabel=axis.label, ylim=(len(estimates) - 0.4, -0.6), xlim=(axis.low, axis.high))
+        panel.set(title=title, xlabel=axis.label, ylim=(len(estimates) - 0.4, -0.6), xlim=(-0.02, 1.02))
         panel.set_yticks(range(len(estimates)), [_literal(estimate.name) for estimate in estimates])
         panel.tick_params(axis="y", length=0)
         panel.grid(visible=False, axis="y")

@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from nevus.bundle import Bundle
-from nevus.data.augment import MIRRORS, centre_matrix, warp
+from nevus.data.augment import VIEWS, View, centre_matrix, warp
 from nevus.data.crops import split_crop
 from nevus.data.images import Pixels, load_image, shrink
 from nevus.data.metadata import MetadataEncoder
@@ -137,8 +137,8 @@ class Predictor:
         # A network without metadata has no use for two of the inputs, and ONNX keeps only what is used.
         used = {value.name: inputs[value.name] for value in self._session.get_inputs() if value.name in inputs}
         total = np.zeros((len(images), len(self.bundle.classes)), np.float32)
-        for axes in MIRRORS[: self._preprocessing["views"]]:
-            views = {name: np.flip(batch, axes).transpose(0, 3, 1, 2) for name, batch in inputs_at.items()}
+        for view in VIEWS[: self._preprocessing["views"]]:
+            views = {name: _seen(batch, view).transpose(0, 3, 1, 2) for name, batch in inputs_at.items()}
             given = {name: np.ascontiguousarray(view) for name, view in views.items()}
             total += self._session.run(["logits"], {**used, **given})[0]
         return total / np.float32(self._preprocessing["views"])
@@ -188,6 +188,11 @@ def input_sizes(size: int, resolutions: Sequence[int]) -> dict[str, int]:
     {'images': 128, 'images_96': 96, 'images_160': 160}
     """
     return {"images": size, **{f"images_{side}": side for side in resolutions}}
+
+
+def _seen(batch: NDArray[np.float32], view: View) -> NDArray[np.float32]:
+    """The batch (N, H, W, 3) in another view."""
+    return np.flip(batch.swapaxes(1, 2) if view.transposed else batch, view.axes)
 
 
 def softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:

@@ -167,6 +167,15 @@ def test_few_positives_and_absent_classes_are_named() -> None:
     assert any(note.startswith("Fewer than 10 images of bcc (9): figures that rest on them") for note in notes)
 
 
+def test_weighted_averages_need_no_image_of_every_class() -> None:
+    targets = np.repeat([0, 2, 3], 20)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(4), 60)
+    metrics = document(probabilities, targets)["metrics"]
+    assert metrics["macro_auc"]["value"] is None
+    expected = [sk.roc_auc_score(targets == index, probabilities[:, index]) for index in (0, 2, 3)]
+    assert metrics["weighted_auc"]["value"] == pytest.approx(np.mean(expected))
+
+
 def test_one_group_only_has_figures_and_no_intervals() -> None:
     targets = np.repeat(np.arange(4), 12)
     found = document(np.random.default_rng(0).dirichlet(np.ones(4), 48), targets, groups="one")

@@ -18,12 +18,12 @@ from nevus.evaluation.tested import Tested
 from nevus.metrics.classification import confusion_matrix, decide
 from nevus.metrics.intervals import Interval, WeightedFigure, bootstrap
 
+_ABOUT_PROBABILITIES = ("calibration", "conformal", "abstention")
+_NO_PROBABILITIES = "the rows do not sum to 1, so that they are no probabilities"
 Document = dict[str, Any]
 Figures = dict[tuple[str, str], WeightedFigure | None]
 # What the document says beside the figures, each by its own file; a section that cannot be is a document with its `reason`.
 SECTIONS: dict[str, Callable[[Tested], Any]] = {}
-_ABOUT_PROBABILITIES = ("calibration", "conformal", "abstention")
-_NO_PROBABILITIES = "the rows do not sum to 1, so that they are no probabilities"
 
 
 def evaluate(

@@ -203,6 +203,8 @@ def test_layouts_that_are_none(tmp_path: Path) -> None:
         Predictions.read(tmp_path / "prediction.csv")
     prediction.assign(WART=0.0).to_csv(tmp_path / "prediction.csv", index=False)
     assert "column WART is no class" in refused(tmp_path)
+    prediction.assign(AKIEC=0.0).to_csv(tmp_path / "prediction.csv", index=False)
+    assert "has both AK and AKIEC" in refused(tmp_path)
     prediction.drop(columns="SCC").to_csv(tmp_path / "prediction.csv", index=False)
     assert "has no column for scc" in refused(tmp_path)
     prediction.rename(columns={"image": "picture"}).to_csv(tmp_path / "prediction.csv", index=False)

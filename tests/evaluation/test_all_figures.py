@@ -38,7 +38,7 @@ def document(probabilities: NDArray[Any], targets: NDArray[Any], classes: list[s
 
 
 @given(st.integers(0, 10_000), st.sampled_from([1, 2, 9]))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_averages_over_classes_are_scikit_learns(seed: int, digits: int) -> None:
     rows = judged(seed, digits=digits)
     truth, scores, decided = np.eye(4)[rows.targets], rows.probabilities, rows.decisions
@@ -60,7 +60,7 @@ def test_averages_over_classes_are_scikit_learns(seed: int, digits: int) -> None
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_one_class_against_the_rest_is_scikit_learns(seed: int) -> None:
     rows = judged(seed)
     assert rows.decisions is not None

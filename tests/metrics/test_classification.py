@@ -45,7 +45,7 @@ def test_spread_is_the_2022_papers_sigma(recalls: list[float], printed: float) -
 
 
 @given(seeds, st.integers(2, 5), st.integers(8, 60))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_decisions_are_judged_as_scikit_learn_does(seed: int, num_classes: int, num_images: int) -> None:
     rng = np.random.default_rng(seed)
     targets = np.concatenate([np.arange(num_classes), rng.integers(0, num_classes, num_images)])
@@ -68,6 +68,7 @@ def test_decisions_are_judged_as_scikit_learn_does(seed: int, num_classes: int, 
 
 
 @given(seeds, st.integers(3, 5), st.integers(1, 40))
+@settings(max_examples=20)
 def test_an_undecided_image_is_a_miss_and_nobodys_alarm(seed: int, num_classes: int, num_images: int) -> None:
     rng = np.random.default_rng(seed)
     targets = np.concatenate([np.arange(num_classes), rng.integers(0, num_classes, num_images)])
@@ -87,6 +88,7 @@ def test_an_undecided_image_is_a_miss_and_nobodys_alarm(seed: int, num_classes: 
 
 
 @given(seeds, st.integers(3, 6), st.integers(1, 4))
+@settings(max_examples=30)
 def test_top_guesses_are_scikit_learns_where_nothing_ties(seed: int, num_classes: int, num_guesses: int) -> None:
     rng = np.random.default_rng(seed)
     targets = np.concatenate([np.arange(num_classes), rng.integers(0, num_classes, 20)])

@@ -203,6 +203,8 @@ def test_layouts_that_are_none(tmp_path: Path) -> None:
         Predictions.read(tmp_path / "prediction.csv")
     prediction.assign(WART=0.0).to_csv(tmp_path / "prediction.csv", index=False)
     assert "column WART is no class" in refused(tmp_path)
+    prediction.assign(AKIEC=0.0).to_csv(tmp_path / "prediction.csv", index=False)
+    assert "has both AK and AKIEC" in refused(tmp_path)
     prediction.drop(columns="SCC").to_csv(tmp_path / "prediction.csv", index=False)
     assert "has no column for scc" in refused(tmp_path)
     prediction.rename(columns={"image": "picture"}).to_csv(tmp_path / "prediction.csv", index=False)
@@ -258,3 +260,24 @@ def test_submissions_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="row 2: image_id 'x': is there twice"):
         write_submission(path, out, "isic2019")
     assert len(pd.read_csv(out)) == 3
+
+
+def test_an_answer_that_is_not_understood_is_an_error_and_one_that_is_not_known_is_left_out(tmp_path: Path) -> None:
+    _, truth = scores(tmp_path)
+    truth.assign(benign_malignant=["maybe", *truth["benign_malignant"][1:]]).to_csv(tmp_path / "truth.csv", index=False)
+    assert "benign_malignant 'maybe' in 1 rows" in refused(tmp_path)
+    truth.assign(benign_malignant=["", *truth["benign_malignant"][1:]]).to_csv(tmp_path / "truth.csv", index=False)
+    assert "'(empty)' in 1 rows" in refused(tmp_path)
+    target = truth["benign_malignant"].map({"malignant": "1", "benign": "0"})
+    manifest = pd.DataFrame({"image_id": truth["isic_id"], "path": "", "target": ["", *target[1:]]})
+    manifest.to_csv(tmp_path / "truth.csv", index=False)
+    table = read(tmp_path)
+    assert len(table.test) == 59
+    assert any(note.startswith("1 images have no answer in") for note in table.notes)
+
+
+def test_a_sum_of_rounded_probabilities_stays_in_range(tmp_path: Path) -> None:
+    table = pd.DataFrame({"image_id": ["a"], "p_mel": [0.5003], "p_bcc": [0.5004], "p_nv": [0.0]})
+    table.to_csv(tmp_path / "own.csv", index=False)
+    write_submission(tmp_path / "own.csv", tmp_path / "s.csv", "isic2024")
+    assert list(pd.read_csv(tmp_path / "s.csv")["target"]) == [1.0]

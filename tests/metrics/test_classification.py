@@ -45,7 +45,7 @@ def test_spread_is_the_2022_papers_sigma(recalls: list[float], printed: float) -
 
 
 @given(seeds, st.integers(2, 5), st.integers(8, 60))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_decisions_are_judged_as_scikit_learn_does(seed: int, num_classes: int, num_images: int) -> None:
     rng = np.random.default_rng(seed)
     targets = np.concatenate([np.arange(num_classes), rng.integers(0, num_classes, num_images)])
@@ -68,6 +68,7 @@ def test_decisions_are_judged_as_scikit_learn_does(seed: int, num_classes: int, 
 
 
 @given(seeds, st.integers(3, 5), st.integers(1, 40))
+@settings(max_examples=20)
 def test_an_undecided_image_is_a_miss_and_nobodys_alarm(seed: int, num_classes: int, num_images: int) -> None:
     rng = np.random.default_rng(seed)
     targets = np.concatenate([np.arange(num_classes), rng.integers(0, num_classes, num_images)])
@@ -87,6 +88,7 @@ def test_an_undecided_image_is_a_miss_and_nobodys_alarm(seed: int, num_classes: 
 
 
 @given(seeds, st.integers(3, 6), st.integers(1, 4))
+@settings(max_examples=30)
 def test_top_guesses_are_scikit_learns_where_nothing_ties(seed: int, num_classes: int, num_guesses: int) -> None:
     rng = np.random.default_rng(seed)
     targets = np.concatenate([np.arange(num_classes), rng.integers(0, num_classes, 20)])
@@ -102,15 +104,6 @@ def test_a_tie_is_no_decision_and_no_first_guess() -> None:
     assert c.decide(table).tolist() == [3, 3, 2]
     assert c.in_top([0, 2, 1], table, 1).tolist() == [False, False, False]
     assert c.in_top([0, 2, 1], table, 2).tolist() == [True, True, False]
-
-
-@given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.integers(1, 99))
-def test_predictive_values_at_the_tested_prevalence_are_the_tables(hit: float, spared: float, share: int) -> None:
-    positives, negatives = share * 1.0, 100.0 - share
-    matrix = np.array([[negatives * spared, negatives * (1 - spared)], [positives * (1 - hit), positives * hit]])
-    ppv, npv = c.predictive_values(hit, spared, share / 100)
-    assert ppv == pytest.approx(c.precision(matrix)[1])
-    assert npv == pytest.approx(c.negative_predictive_value(matrix)[1])
 
 
 @given(seeds, st.integers(3, 80), st.integers(1, 8))
@@ -162,7 +155,6 @@ def test_undefined_is_nan_never_one() -> None:
     assert np.isnan(c.roc_auc([True, True], [0.1, 0.2]))
     # Every image was decided to be class 1, so that nobody was told it is not.
     assert np.isnan(c.negative_predictive_value([[0, 5], [0, 5]])[1])
-    assert np.isnan(np.stack(c.predictive_values(0.0, 1.0, 0.5))).tolist() == [True, False]
     assert np.isnan(c.matthews(matrix))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from isic_challenge_scoring import metrics as official
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ def scored(seed: int, num_images: int, num_levels: int) -> tuple[NDArray[np.bool
 
 
 @given(seeds, st.integers(2, 80), st.sampled_from([1, 2, 7, 1000]))
+@settings(max_examples=50)
 def test_ties_and_all_as_scikit_learn_and_the_official_scorer(seed: int, num_images: int, num_levels: int) -> None:
     positives, scores = scored(seed, num_images, num_levels)
     assert r.average_precision(positives, scores) == pytest.approx(sk.average_precision_score(positives, scores))
@@ -91,6 +92,7 @@ def test_undefined_is_nan() -> None:
 
 
 @given(seeds)
+@settings(max_examples=20)
 def test_a_micro_average_ranks_every_cell_with_its_images_weight(seed: int) -> None:
     rng = np.random.default_rng(seed)
     table, targets = rng.dirichlet(np.ones(3), 20).round(1), rng.integers(0, 3, 20)

@@ -20,7 +20,6 @@ from nevus.recipe import AugmentRecipe
 Matrix = NDArray[np.float64]
 
 
-
 class View(NamedTuple):
     """One of the eight ways to hold a photo: whether rows and columns change places, and the axes of (N, H, W, 3) then flipped."""
 

@@ -21,14 +21,14 @@ from nevus.metrics.bootstrap import WeightedFigure
 from nevus.metrics.classification import confusion_matrix, decide
 from nevus.metrics.intervals import KINDS
 
+_ABOUT_PROBABILITIES = ("calibration", "conformal", "abstention")
+_NO_PROBABILITIES = "the rows do not sum to 1, so that they are no probabilities"
 Document = dict[str, Any]
 Figures = dict[tuple[str, str], WeightedFigure | None]
 # What the document says beside the figures, each by its own file; a section that cannot be is a document with its `reason`.
 SECTIONS: dict[str, Callable[[Tested], Any]] = {
     "subgroups": subgroups,
 }
-_ABOUT_PROBABILITIES = ("calibration", "conformal", "abstention")
-_NO_PROBABILITIES = "the rows do not sum to 1, so that they are no probabilities"
 
 
 def evaluate(

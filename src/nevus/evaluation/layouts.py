@@ -60,7 +60,8 @@ def read_answers(table: pd.DataFrame, source: str, truth: Truth | None = None, *
     DataError
         The header is of no known layout, or rows, images or values are at fault: all are named.
     """
-    layout = next((read for known, read in LAYOUTS.items() if _fits(known, table)), None)
+    names = set(map(str, table.columns))
+    layout = next((read for fits, read in LAYOUTS.values() if fits(names)), None)
     if layout is None:
         raise DataError(
             f"{source}: no layout that is known here. It has {', '.join(map(str, table.columns))}. Expected image_id, target and "
@@ -68,15 +69,6 @@ def read_answers(table: pd.DataFrame, source: str, truth: Truth | None = None, *
             "(ISIC 2020, 2024)."
         )
     return layout(table, source, truth, logits)
-
-
-def _fits(known: str, table: pd.DataFrame) -> bool:
-    names = set(map(str, table.columns))
-    if known == "own":
-        return "image_id" in names
-    if known == "one-hot":
-        return "image" in names and bool(names & set(ONE_HOT))
-    return len(names) == 2 and "target" in names and bool(names & {"image_name", "isic_id"})
 
 
 def _own(table: pd.DataFrame, source: str, truth: Truth | None, logits: bool) -> Answers:
@@ -117,6 +109,8 @@ def _columns(table: pd.DataFrame, source: str, truth: Truth | None, logits: bool
     columns = [name for name in ONE_HOT if name in table]
     if extra := [str(name) for name in table.columns if name not in (*columns, "image")]:
         raise DataError(f"{source}: column {', '.join(extra)} is no class of the challenges: {', '.join(ONE_HOT)}.")
+    if {"AK", "AKIEC"} <= set(columns):
+        raise DataError(f"{source}: has both AK and AKIEC, which are one class. Leave out one of them.")
     known = _truth(truth, source, "image,MEL,NV,…")
     answers = Answers(pd.DataFrame({"image_id": table["image"].map(plain_id)}), by_column=True)
     classes = {name: taxonomy.diagnosis(name) or UNKNOWN for name in columns}
@@ -156,10 +150,11 @@ def _score(table: pd.DataFrame, source: str, truth: Truth | None, logits: bool) 
     return _joined(answers, known.answers(answers.frame["image_id"], ["benign", "malignant"]), known)
 
 
-LAYOUTS: dict[str, Callable[[pd.DataFrame, str, Truth | None, bool], Answers]] = {
-    "own": _own,
-    "one-hot": _columns,
-    "score": _score,
+# Whether a header's names are of the layout, and what reads it; the first that fits.
+LAYOUTS: dict[str, tuple[Callable[[set[str]], bool], Callable[[pd.DataFrame, str, Truth | None, bool], Answers]]] = {
+    "own": (lambda names: "image_id" in names, _own),
+    "one-hot": (lambda names: "image" in names and bool(names & set(ONE_HOT)), _columns),
+    "score": (lambda names: names in ({"image_name", "target"}, {"isic_id", "target"}), _score),
 }
 
 

@@ -20,7 +20,8 @@ DESCRIBING = ("group_id", "dataset", "lesion_id", "patient_id", "age_years", "se
 UNKNOWN = "unk"
 # The challenge withdrew this image after it was published, and its scorer gives it no weight.
 _WITHDRAWN = "ISIC_0035068"
-_IDS = ("image_name", "isic_id")
+# Each id column, and the source that calls it so.
+_IDS = {"image_name": "isic2020", "isic_id": "isic-archive"}
 _ANSWERS = ("target", "benign_malignant")
 
 
@@ -83,7 +84,7 @@ class Truth:
 
 def _one_hot(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, set[str]]:
     """As `nevus prepare` reads it, with the images of the unknown class named, and those without weight."""
-    frame = SOURCES["isic2018"](Request(path, None, {}, ())).reset_index(drop=True)
+    frame = SOURCES["isic2019" if "SCC" in table else "isic2018"](Request(path, None, {}, ())).reset_index(drop=True)
     if UNKNOWN.upper() in table:
         frame.loc[pd.to_numeric(table[UNKNOWN.upper()]).to_numpy() == 1, "diagnosis"] = UNKNOWN
     uncounted = {_WITHDRAWN} & set(frame["image_id"])
@@ -100,7 +101,7 @@ def _one_hot(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, set[str]]:
 def _two_classes(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """ISIC 2020's training table, ISIC 2024's, or just an id and an answer."""
     ids, answer = (next(name for name in names if name in table) for names in (_IDS, _ANSWERS))
-    frame = blank(table[ids], "", "", "")
+    frame = blank(table[ids], _IDS[ids], "", "")
     frame["target"] = mapped(path, table, answer, taxonomy.malignant, required=True)
     for name in ("lesion_id", "patient_id"):
         frame[name] = table.get(name, "")

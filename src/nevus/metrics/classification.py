@@ -61,18 +61,6 @@ def negative_predictive_value(confusion: ArrayLike) -> Floats:
     return ratio(unnamed - missed, unnamed)
 
 
-def predictive_values(sensitivity: ArrayLike, specificity: ArrayLike, prevalence: ArrayLike) -> tuple[Floats, Floats]:
-    """PPV and NPV at a stated prevalence, by Bayes: where the tested share of positives is not that of the clinic.
-
-    >>> [value.round(3).item() for value in predictive_values(0.9, 0.8, 0.02)]
-    [0.084, 0.997]
-    """
-    hit, spared, share = (np.asarray(values, np.float64) for values in (sensitivity, specificity, prevalence))
-    true, false = hit * share, (1 - spared) * (1 - share)
-    kept, missed = spared * (1 - share), (1 - hit) * share
-    return ratio(true, true + false), ratio(kept, kept + missed)
-
-
 def f1(confusion: ArrayLike) -> Floats:
     """2TP / (2TP + FP + FN) of each class. (The 2022 paper's equation has TN in the denominator too; its code does not.)"""
     matrix = np.asarray(confusion, np.float64)

@@ -90,7 +90,7 @@ def _body(run: Run) -> Html:
         "Training data": _training_data,
         "Quantitative analyses": _analyses,
         "Ethical considerations": _ethics,
-        "Caveats and recommendations": lambda run: element("p", result.limitations(run)),
+        "Caveats and recommendations": lambda run: listing(result.limits(run)),
     }
     notice = element("p", element("strong", "Not for diagnosis."), " ", result.NOT_INTENDED)
     parts = [join([element("h2", title), make(run)]) for title, make in sections.items()]

@@ -93,7 +93,7 @@ def state(run: Run, item: Item) -> tuple[str, str, str]:
     said = ANSWERS[item["answer"]][0](run) if "answer" in item else ""
     if not said:
         return MISSING, "", item.get("authors") or item["asks"]
-    rest = "" if run.evaluation.get(item.get("unless", "")) else item.get("authors", "")
+    rest = "" if result.measured(run, item.get("unless", "")) else item.get("authors", "")
     return (PART if rest else FILLED), said, rest
 
 

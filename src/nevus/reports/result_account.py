@@ -33,7 +33,7 @@ def design(run: Run) -> str:
 def measures(run: Run) -> str:
     """The figures and plots."""
     names = ", ".join(metric(name) for name in run.evaluation["metrics"] if name in METRICS)
-    plots = _PLOTS + (", decision curves" if run.evaluation.get("decision") else "")
+    plots = _PLOTS + (", decision curves" if measured(run, "decision") else "")
     return f"{names}; {plots}. Each is defined in the section on methods."
 
 
@@ -57,12 +57,12 @@ def performance(run: Run) -> str:
 
 def fairness(run: Run) -> str:
     """Subgroups, where they were measured."""
-    return "Sensitivity and AUC were measured by sex, age and site, with their gaps." if run.evaluation.get("subgroups") else ""
+    return "Performance was measured in subgroups of the people and images." if measured(run, "subgroups") else ""
 
 
 def clusters(run: Run) -> str:
     """Image sources, where the evaluation has subgroups of them."""
-    return "Figures by image source are among the subgroups." if run.evaluation.get("subgroups") else ""
+    return "Image sources are among the subgroups where the images have several." if measured(run, "subgroups") else ""
 
 
 def robustness(run: Run) -> str:
@@ -126,6 +126,12 @@ def plain(figure: Figure) -> str:
         return f"undefined ({figure.get('reason') or 'no reason recorded'})"
     low, high = figure.get("low"), figure.get("high")
     return f"{figure['value']:.3f}" + ("" if low is None or high is None else f" [{low:.3f}, {high:.3f}]")
+
+
+def measured(run: Run, section: str) -> bool:
+    """Whether the evaluation has this section, and not only the reason why it could not be."""
+    document = run.evaluation.get(section) or {}
+    return bool(document) and not (isinstance(document, dict) and document.get("reason"))
 
 
 def beside(run: Run, name: str) -> dict[str, Any]:

@@ -77,9 +77,11 @@ def test_what_no_run_can_know_is_missing_and_named(run: Run) -> None:
 
 def test_subgroups_complete_the_item_only_where_the_evaluation_has_them(run: Run) -> None:
     evaluation = {**run.evaluation, "subgroups": None}
-    without = _states(dataclasses.replace(run, evaluation=evaluation), "TRIPOD+AI")["23a"]
-    assert without[0] == PART
-    assert without[2] == "the same in subgroups"
+    for absent in (None, {"reason": "sex, age and site are not known"}):
+        without = _states(dataclasses.replace(run, evaluation={**evaluation, "subgroups": absent}), "TRIPOD+AI")
+        assert without["23a"][0] == PART
+        assert without["23a"][2] == "the same in subgroups"
+        assert without["14"][0] == MISSING
     having = _states(dataclasses.replace(run, evaluation={**evaluation, "subgroups": {"sex": {}}}), "TRIPOD+AI")["23a"]
     assert having[0] == FILLED
 

@@ -58,7 +58,7 @@ def test_a_picture_becomes_its_words_and_caption() -> None:
         ("- no item", "\\- no item"),
         ("1. no item", "\\1. no item"),
         ("<script>", "&lt;script>"),
-        ("a*b*c `d`", "a\\*b\\*c \\`d\\`"),
+        ("a*b*c `d` $e$", "a\\*b\\*c \\`d\\` \\$e\\$"),
         ("[x](javascript:alert(1))", "[x]\\(javascript:alert(1))"),
     ],
 )

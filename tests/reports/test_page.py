@@ -335,6 +335,7 @@ def test_bare_predictions_of_another_program_make_a_page_too(tmp_path: Path) -> 
     assert (tmp_path / "report.html").exists()
     for words in (
         "Unknown protocol.",
+        "Whether the system was fitted to the images counted here is not recorded: 60 images",
         "cannot be checked",
         "does not record its manifest",
         "Nothing was recorded",

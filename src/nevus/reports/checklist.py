@@ -60,7 +60,7 @@ ANSWERS: dict[str, tuple[Callable[[Run], str], str]] = {
     "updating": (model.updating, ""),
 }
 FILLED, PART, MISSING, NOT_APPLICABLE = "filled", "in part", "missing", "not applicable"
-_HEADER = ("Item", "Topic", "What is asked", "State", "What this run says, and what is missing")
+_HEADER = ("Item", "What is asked", "State", "What this run says, and what is missing")
 
 
 def guidelines() -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ def state(run: Run, item: Item) -> tuple[str, str, str]:
     said = ANSWERS[item["answer"]][0](run) if "answer" in item else ""
     if not said:
         return MISSING, "", item.get("authors") or item["asks"]
-    rest = "" if run.evaluation.get(item.get("unless", "")) else item.get("authors", "")
+    rest = "" if result.measured(run, item.get("unless", "")) else item.get("authors", "")
     return (PART if rest else FILLED), said, rest
 
 
@@ -103,13 +103,14 @@ def _guideline(run: Run, guideline: dict[str, Any]) -> Html:
         found, said, rest = state(run, item)
         states[found] += 1
         mark = element("td", element("span", found, class_=f"state {found.replace(' ', '-')}"))
-        rows.append((item["item"], item["topic"], item["asks"], mark, element("td", _words(run, item, found, said, rest))))
+        asked = element("td", element("strong", item["topic"]), ": ", item["asks"])
+        rows.append((item["item"], asked, mark, element("td", _words(run, item, found, said, rest))))
     num_parts, num_items = len(guideline["items"]), guideline["num_items"]
-    asked = f"{num_items} items" if num_parts == num_items else f"{num_items} items in {num_parts} parts"
+    size = f"{num_items} items" if num_parts == num_items else f"{num_items} items in {num_parts} parts"
     counted = (
         f"{states[FILLED]} filled, {states[PART]} in part, {states[MISSING]} missing, {states[NOT_APPLICABLE]} not applicable"
     )
-    source = element("p", element("a", guideline["reference"], href=guideline["link"]), f": {asked}; {counted}.")
+    source = element("p", element("a", guideline["reference"], href=guideline["link"]), f": {size}; {counted}.")
     shown = table(f"{guideline['name']}, item by item", _HEADER, rows, kind="words checklist")
     return join([element("h4", guideline["name"]), source, folded("Item by item", shown)])
 

@@ -66,7 +66,9 @@ def tested_on(run: Run) -> str:
     trained = f" A further {count(num_training, 'image')} only trained." if num_training else ""
     ran, _, planned = str(run.provenance.get("folds_run") or "").partition(" of ")
     folds = count(len(document["per_fold"]), "fold") + (f" of the protocol's {planned}" if ran != planned else "")
-    return f"Every answer counted here is for an image its network was not fitted to: {' of '.join(parts)}, in {folds}.{trained}"
+    apart = "Every answer counted here is for an image its network was not fitted to"
+    unknown = "Whether the system was fitted to the images counted here is not recorded"
+    return f"{unknown if document['protocol'] is None else apart}: {' of '.join(parts)}, in {folds}.{trained}"
 
 
 def shown_as(positive: str) -> str:

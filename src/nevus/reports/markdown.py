@@ -189,7 +189,7 @@ def _marked(node: _Node, text: str) -> str:
 def _escape(text: str) -> str:
     """Text that Markdown leaves as it is."""
     text = text.replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*]|(?<=\])\()", r"\\\1", text)
+    return re.sub(r"([\\`*$]|(?<=\])\()", r"\\\1", text)
 
 
 _RENDER: dict[str, Callable[[_Node], list[str]]] = {

@@ -23,7 +23,7 @@ _ALIASES = {"cc-0": "cc0-1.0", "cc-by": "cc-by-4.0", "cc-by-nc": "cc-by-nc-4.0"}
 _TYPES = {"auc": "roc_auc", "macro_auc": "roc_auc"}
 _TAGS = ("dermoscopy", "skin-lesion", "melanoma", "image-classification", "research-only", "not-for-diagnosis")
 # The page's sections that are the card's quantitative analyses, as far as the run has them.
-_ANALYSES = ("performance", "decision", "calibration", "subgroups", "uncertainty", "robustness")
+_ANALYSES = ("performance", "decision", "calibration", "subgroups", "conformal", "abstention", "robustness")
 _USES = (
     "Research: to compare methods on the same images, and to study where this one errs.",
     "Users: researchers and engineers who read the figures below with their intervals.",
@@ -90,7 +90,7 @@ def _body(run: Run) -> Html:
         "Training data": _training_data,
         "Quantitative analyses": _analyses,
         "Ethical considerations": _ethics,
-        "Caveats and recommendations": lambda run: element("p", result.limitations(run)),
+        "Caveats and recommendations": lambda run: listing(result.limits(run)),
     }
     notice = element("p", element("strong", "Not for diagnosis."), " ", result.NOT_INTENDED)
     parts = [join([element("h2", title), make(run)]) for title, make in sections.items()]

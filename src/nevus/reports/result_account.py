@@ -11,7 +11,7 @@ from nevus.reports.wording import METRICS, Figure, count, metric
 NOT_INTENDED = (
     "Not a medical device: no answer of it may decide on a biopsy, on a treatment, or that a visit to a doctor is not needed."
 )
-_PLOTS = "ROC and precision-recall curves, a reliability diagram and a confusion matrix"
+_PLOTS = "ROC and precision-recall curves, reliability diagrams, a confusion matrix"
 
 
 def not_intended(run: Run) -> str:
@@ -33,7 +33,8 @@ def design(run: Run) -> str:
 def measures(run: Run) -> str:
     """The figures and plots."""
     names = ", ".join(metric(name) for name in run.evaluation["metrics"] if name in METRICS)
-    return f"{names}; {_PLOTS}. Each is defined in the section on methods."
+    plots = _PLOTS + (", decision curves" if measured(run, "decision") else "")
+    return f"{names}; {plots}. Each is defined in the section on methods."
 
 
 def intervals(run: Run) -> str:
@@ -56,12 +57,12 @@ def performance(run: Run) -> str:
 
 def fairness(run: Run) -> str:
     """Subgroups, where they were measured."""
-    return "Sensitivity and AUC were measured by sex, age and site, with their gaps." if run.evaluation.get("subgroups") else ""
+    return "Performance was measured in subgroups of the people and images." if measured(run, "subgroups") else ""
 
 
 def clusters(run: Run) -> str:
     """Image sources, where the evaluation has subgroups of them."""
-    return "Figures by image source are among the subgroups." if run.evaluation.get("subgroups") else ""
+    return "Image sources are among the subgroups where the images have several." if measured(run, "subgroups") else ""
 
 
 def robustness(run: Run) -> str:
@@ -86,7 +87,12 @@ def failures(run: Run) -> str:
 
 
 def limitations(run: Run) -> str:
-    """What the record itself shows to be a limit."""
+    """What the record itself shows to be limits."""
+    return " ".join(limits(run))
+
+
+def limits(run: Run) -> list[str]:
+    """The same, a sentence each."""
     document = run.evaluation
     points = [*document["notes"], *run.missing]
     if document["optimistic"]:
@@ -99,7 +105,7 @@ def limitations(run: Run) -> str:
     if is_network(run):
         points.append("One training with one seed: the intervals do not hold what another training would give.")
         points.append("Training and test images come from one manifest: how it does elsewhere was not tested in this run.")
-    return " ".join(points)
+    return points
 
 
 def input_in_use(run: Run) -> str:
@@ -120,6 +126,12 @@ def plain(figure: Figure) -> str:
         return f"undefined ({figure.get('reason') or 'no reason recorded'})"
     low, high = figure.get("low"), figure.get("high")
     return f"{figure['value']:.3f}" + ("" if low is None or high is None else f" [{low:.3f}, {high:.3f}]")
+
+
+def measured(run: Run, section: str) -> bool:
+    """Whether the evaluation has this section, and not only the reason why it could not be."""
+    document = run.evaluation.get(section) or {}
+    return bool(document) and not (isinstance(document, dict) and document.get("reason"))
 
 
 def beside(run: Run, name: str) -> dict[str, Any]:

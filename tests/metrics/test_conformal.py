@@ -124,7 +124,7 @@ def test_without_any_image_every_class_stays() -> None:
 def _coverages(
     seed: int, coverage: float, *, sizes: tuple[int, ...], num_studies: int = 1500, num_groups: int = 120
 ) -> dict[str, tuple[float, float]]:
-    """Mean and standard error, over studies, of the share of new groups' photos whose set holds the truth, a group counted once."""
+    """Mean and standard error over studies of the share of new photos whose set holds the truth, each group counted once."""
     rng = np.random.default_rng(seed)
     found: dict[str, list[float]] = {}
     for _ in range(num_studies):

@@ -9,7 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nevus.data.splits import OPTIMISTIC, PROTOCOLS, label
+from nevus.evaluation.abstention import abstention
+from nevus.evaluation.conformal import conformal
 from nevus.evaluation.figures import Judged, overall, per_class, value
+from nevus.evaluation.fitting_rows import group_names
 from nevus.evaluation.operating_point import OperatingPoint
 from nevus.evaluation.operating_point import operating_point as choose_point
 from nevus.evaluation.predictions import Predictions
@@ -20,7 +23,10 @@ from nevus.metrics.intervals import Interval, WeightedFigure, bootstrap
 Document = dict[str, Any]
 Figures = dict[tuple[str, str], WeightedFigure | None]
 # What the document says beside the figures, each by its own file; a section that cannot be is a document with its `reason`.
-SECTIONS: dict[str, Callable[[Tested], Any]] = {}
+SECTIONS: dict[str, Callable[[Tested], Any]] = {
+    "conformal": conformal,
+    "abstention": abstention,
+}
 
 
 def evaluate(
@@ -180,8 +186,7 @@ def judge(table: Predictions, test: pd.DataFrame, point: OperatingPoint) -> Judg
 def group_indices(test: pd.DataFrame) -> tuple[NDArray[np.int64], int, list[str]]:
     """Group indices; where the file names no groups, each image is one, and that is said."""
     if "group_id" in test:
-        names = test["group_id"].where(test["group_id"].fillna("") != "", "image " + test["image_id"])
-        codes, uniques = pd.factorize(names)
+        codes, uniques = pd.factorize(group_names(test))
         return codes.astype(np.int64), len(uniques), []
     note = "Intervals are by image, since the file has no group_id: too narrow where photos share a lesion or a patient."
     return np.arange(len(test)), len(test), [note]

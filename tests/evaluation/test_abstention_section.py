@@ -95,7 +95,7 @@ def test_between_two_classes_the_sure_are_far_from_their_own_threshold() -> None
     row, thresholds = found["abstention"]["referral"][2], found["operating_point"]["thresholds"]
     odds = np.log(table["p_malignant"] / table["p_benign"])
     own = table["fold"].astype(str).map(thresholds).astype(float)
-    distance = (odds - np.log(own / (1 - own))).abs()
+    distance = np.abs(odds - np.log(own / (1 - own)))
     answered = distance >= table["fold"].astype(str).map(row["thresholds"]).astype(float)
     test = table["split"] == "test"
     wrong = (table["p_malignant"] >= own) != (table["target"] == "malignant")

@@ -93,6 +93,43 @@ def reliability(title: str, confidence: NDArray[np.float64], observed: NDArray[n
     return figure
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Values with the ends of their intervals, NaN where there is none, each (K,)."""
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def dots(title: str, axis: Axis, names: Sequence[str], series: Mapping[str, Measured], line: float) -> Figure:
+    """A row a name, from the top down: each series' values as dots with their intervals; a dotted line at what was promised."""
+    with _panel(title, axis, Axis("")) as (figure, panel):
+        rows = np.arange(len(names))
+        panel.axvline(line, color=INK, alpha=0.6, linewidth=0.9, linestyle=":", label="promised")
+        for index, (name, measured) in enumerate(series.items()):
+            places = rows + 0.28 * (index - (len(series) - 1) / 2)
+            colour, marker = PALETTE[index], "os^"[index % 3]
+            panel.hlines(places, measured.low, measured.high, color=colour, linewidth=1.4)
+            panel.plot(measured.value, places, linestyle="", label=_literal(name), color=colour, marker=marker, markersize=4.5)
+        panel.set_yticks(rows, [_literal(name) for name in names])
+        panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.grid(visible=False, axis="y")
+        _legend_beneath(figure, panel)
+    return figure
+
+
+def bands(title: str, axes: tuple[Axis, Axis], x: NDArray[np.float64], series: Mapping[str, Measured]) -> Figure:
+    """Values over x as strong lines with a point each, their intervals as faint bands."""
+    with _panel(title, *axes) as (figure, panel):
+        for index, (name, measured) in enumerate(series.items()):
+            colour, dashes, marker = PALETTE[index], DASHES[index % len(DASHES)], "os^"[index % 3]
+            panel.fill_between(x, measured.low, measured.high, color=colour, alpha=0.16, linewidth=0)
+            panel.plot(x, measured.value, color=colour, linestyle=dashes, marker=marker, markersize=4, label=_literal(name))
+        _legend_beneath(figure, panel)
+    return figure
+
+
 @contextmanager
 def _panel(title: str, x: Axis, y: Axis) -> Iterator[tuple[Figure, Axes]]:
     with matplotlib.rc_context(SETTINGS):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from nevus import files as disk
 from nevus.errors import DataError
+from nevus.reports.abstention import abstention
 from nevus.reports.charts import curves, learning_curves
+from nevus.reports.conformal import conformal
 from nevus.reports.headline import headline
 from nevus.reports.markup import Html, element, join, listing, section
 from nevus.reports.material import folds, material
@@ -24,6 +26,8 @@ TITLES = {
     "learning": "Learning curves",
     "curves": "Discrimination and calibration",
     "decisions": "Decisions and figures",
+    "conformal": "Sets of answers",
+    "abstention": "When not to answer",
     "mistakes": "The worst mistakes",
     "methods": "Methods and provenance",
 }
@@ -93,6 +97,8 @@ def _run(run: Run, pictures_in: str) -> Html:
         "learning": learning_curves(run),
         "curves": curves(run),
         "decisions": join([confusion(run), by_class(run), all_figures(run)]),
+        "conformal": conformal(run),
+        "abstention": abstention(run),
         "mistakes": mistakes(run),
         "methods": methods(run),
     }

@@ -25,7 +25,7 @@ METHODS = {
 }
 NOTES = (
     "The promise is about one photo of a lesion or patient not seen before: groups have one weight each in the calibration, "
-    "however many photos they have. The figures count photos; group_coverage counts groups.",
+    "however many photos they have. The figures count photos, unless they count each group once.",
     "It holds on average over calibrations, for patients like those of the validation rows. These rows also served to choose the "
     "checkpoint and the temperature, so that coverage may fall slightly short.",
     "Intervals are of the tested images, with the quantiles held fixed.",

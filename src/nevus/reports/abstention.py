@@ -18,6 +18,8 @@ CONFIDENCES = {
     "distance_from_threshold": "distance from the operating point, in log odds",
     "set_size": "size of the 90% conformal set",
 }
+# A share of fewer images is not drawn: one image would be a point at 0 or at 1.
+_FEWEST = 10
 _INTRODUCTION = (
     "A system may leave the images it is least sure of to a doctor. Here is what remains wrong among the answers it gives, and "
     "who is sent on. What matters is whether the melanomas that would be missed are among those."
@@ -60,7 +62,7 @@ def _findings(document: dict[str, Any], positive: str | None) -> list[str]:
     if positive and before["missed"]["value"] is not None and after["missed"]["value"] is not None:
         name = class_name(positive)
         found.append(
-            f"Of 100 images of {name} that are answered, the missed go from {in_hundred(before['missed'])} to "
+            f"Of 100 answered images of a {name}, the missed go from {in_hundred(before['missed'])} to "
             f"{in_hundred(after['missed'])}: {last['num_missed']:,} of {after['missed']['n']:,} are still missed, and "
             f"{last['num_positives_referred']:,} are sent to the doctor."
         )
@@ -73,14 +75,14 @@ def _curve(run: Run, document: dict[str, Any], positive: str | None) -> Html:
     if positive:
         names["missed"] = f"{class_name(positive)} missed"
     shares = np.array([100 * row["coverage"] for row in curve])
-    series = {label: measured([row["figures"][name] for row in curve]) for name, label in names.items()}
+    series = {label: measured([_drawn(row["figures"][name]) for row in curve]) for name, label in names.items()}
     axes = (Axis("Images answered, the surest first (%)", 0, 100), Axis("Share of the answered", 0, None))
     drawing = figures.bands("Risk against coverage", axes, shares, series)
     said = "; ".join(f"at {row['coverage']:.0%} answered {_said(row['figures']['error'])}" for row in curve[::-1])
     message = f"Share of wrong answers against the share of images answered: {said}."
     caption = (
-        f"How sure an answer is: {CONFIDENCES[document['confidence']]}. Bands are 95% intervals. A line ends where no image of a "
-        "class is left among the answered."
+        f"How sure an answer is: {CONFIDENCES[document['confidence']]}. Bands are 95% intervals. A line ends where a class has "
+        f"no image left among the answered, and where fewer than {_FEWEST} images count."
     )
     return inline(drawing, f"{run.anchor}-abstention", message, caption)
 
@@ -88,24 +90,29 @@ def _curve(run: Run, document: dict[str, Any], positive: str | None) -> Html:
 def _referral(document: dict[str, Any], positive: str | None) -> Html:
     if not document["referral"]:
         return element("p", f"No table of thresholds: {document['referral_reason']}.", class_="note")
-    of_positive = ["missed", "positives_among_referred", "caught_or_referred"] if positive else []
-    names = ["coverage", "error", "balanced_error", *of_positive]
+    columns = {"coverage": "Share answered", "error": "Wrong answers", "balanced_error": "The same, mean over classes"}
+    if positive:
+        columns["missed"] = f"{positive} missed, of those answered"
+        columns["positives_among_referred"] = f"{positive} among the referred"
+        columns["caught_or_referred"] = f"{positive} flagged or referred"
+    counts = {"num_missed": f"{positive} missed, images", "num_positives_referred": f"{positive} referred, images"}
+    counts = {"num_answered": "Answered, images"} | (counts if positive else {})
     rows = [
         (
             f"{row['coverage']:.0%}",
-            f"{row['num_answered']:,}",
-            *(with_interval(row["figures"][name]) for name in names),
-            *([f"{row['num_missed']:,}", f"{row['num_positives_referred']:,}"] if positive else []),
+            *(with_interval(row["figures"][name]) for name in columns),
+            *(f"{row[name]:,}" for name in counts),
         )
         for row in document["referral"]
     ]
-    header = ["Meant to answer", "Answered", "Share answered", "Wrong answers", "The same, mean over classes"]
-    if positive:
-        header += [f"{positive} missed, of those answered", f"{positive} among the referred"]
-        header += [f"{positive} flagged or referred", f"{positive} missed, images", f"{positive} referred, images"]
     words = {"validation": "validation images", "test": "the tested images themselves, optimistic"}
+    header = ("Meant to answer", *columns.values(), *counts.values())
     shown = table(f"Thresholds chosen on {words[document['chosen_on']]}, with 95% intervals", header, rows)
-    undefined = {name: figure for row in document["referral"] for name, figure in row["figures"].items() if name in names}
+    undefined = {
+        f"{title} at {row['coverage']:.0%}": row["figures"][name]
+        for row in document["referral"]
+        for name, title in columns.items()
+    }
     by_class = table(
         "Share of each class that is referred",
         ("Class", *(f"{row['coverage']:.0%} meant to be answered" for row in document["referral"])),
@@ -122,6 +129,11 @@ def _areas(document: dict[str, Any]) -> Html:
     rows = [(CONFIDENCES[name], with_interval(part["aurc"]), with_interval(part["excess"])) for name, part in areas]
     header = ("How sure an answer is, by", "Mean risk over all coverages (AURC)", "Of it, due to a wrong order (E-AURC)")
     return table("Which doubt is the best? Lower is better, with 95% intervals", header, rows)
+
+
+def _drawn(figure: dict[str, Any]) -> dict[str, Any]:
+    """The figure, left out of a drawing where it is a share of next to nothing."""
+    return figure if figure["n"] >= _FEWEST else {"value": None, "low": None, "high": None}
 
 
 def _said(figure: dict[str, Any]) -> str:

@@ -55,17 +55,16 @@ def _findings(document: dict[str, Any]) -> list[str]:
     """What the sets at the first promise came to: overall, when they are one class, and for the class they fail most."""
     promise, part = next(iter(document["methods"]["lac"].items()))
     held, single, right = (part["figures"][name] for name in ("coverage", "single", "single_right"))
-    found = [
-        f"Promised: {float(promise):.0%} of sets hold the truth. Found: {in_hundred(held)} of 100 do ({count(held['n'], 'image')})."
-    ]
+    images = count(held["n"], "image")
+    found = [f"Promised: {float(promise):.0%} of sets hold the truth. Found: {in_hundred(held)} of 100 do ({images})."]
     if right["value"] is not None:
         found.append(f"{in_hundred(single)} of 100 sets hold one class; of 100 such answers {in_hundred(right)} are right.")
     known = {name: figure for name, figure in part["per_class"].items() if figure["value"] is not None}
     worst = min(known, key=lambda name: float(known[name]["value"]))
     found.append(
-        f"This promise is for all images together and not for each class: of {class_name(worst)} {in_hundred(known[worst])} of 100 "
-        f"sets hold the truth ({count(known[worst]['n'], 'image')}), the least. A limit for each class promises it for every class; "
-        "the price is larger sets."
+        "This promise is for all images together and not for each class. It is kept least for "
+        f"{class_name(worst)}: {in_hundred(known[worst])} of 100 sets hold the truth ({count(known[worst]['n'], 'image')}). A "
+        "limit for each class promises it for every class; the price is larger sets."
     )
     return found
 
@@ -138,7 +137,7 @@ def _calibration(document: dict[str, Any]) -> list[str]:
         if always := sorted({name for names in part["always"].values() for name in names}):
             found.append(
                 f"With a limit for each class and {float(level):.0%} promised, every set of at least one fold holds "
-                f"{', '.join(always)}: there are too few calibration images to leave it out. Its coverage says nothing of the network."
+                f"{', '.join(always)}: there are too few calibration images to leave it out, and its coverage says nothing."
             )
     return found
 

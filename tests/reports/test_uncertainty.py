@@ -5,10 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fabricated_run import SEVEN, TWO, fabricate
 
 from nevus.files import write_json
+from nevus.reports import figures
 from nevus.reports.abstention import abstention
 from nevus.reports.conformal import conformal
 from nevus.reports.run import Run
@@ -78,11 +80,15 @@ def test_a_paper_protocol_is_called_optimistic_here_too(tmp_path: Path) -> None:
     assert "the tested images themselves, optimistic" in words(abstention(run))
 
 
-def test_a_share_of_a_handful_of_images_is_not_drawn(tmp_path: Path) -> None:
+def test_a_share_of_a_handful_of_images_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fabricate(tmp_path)
     document = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["abstention"]
-    markers = []
-    for num_images in (10, 9):  # otherwise as its neighbour, so that the axes stay as they are
-        document["curve"][1]["figures"]["missed"] = {**document["curve"][0]["figures"]["missed"], "n": num_images}
-        markers.append(abstention(changed(folder, abstention=document)).count("<use "))
-    assert markers[0] - markers[1] == 1
+    for row, num_images in zip(document["curve"], range(14, 4, -1), strict=True):
+        row["figures"]["missed"] = {"value": 0.2, "low": 0.1, "high": 0.3, "n": num_images}
+    drawn: list[dict[str, figures.Measured]] = []
+    draw = figures.bands
+    monkeypatch.setattr(figures, "bands", lambda *given: drawn.append(given[3]) or draw(*given))
+    abstention(changed(folder, abstention=document))
+    missed = drawn[0]["melanoma missed"]
+    assert np.isnan(missed.value).tolist() == [True] * 5 + [False] * 5  # 5 to 9 images, and 10 to 14
+    assert np.isnan(missed.high).tolist() == np.isnan(missed.value).tolist()

@@ -87,7 +87,12 @@ def test_a_share_of_a_handful_of_images_is_not_drawn(tmp_path: Path, monkeypatch
         row["figures"]["missed"] = {"value": 0.2, "low": 0.1, "high": 0.3, "n": num_images}
     drawn: list[dict[str, figures.Measured]] = []
     draw = figures.bands
-    monkeypatch.setattr(figures, "bands", lambda *given: drawn.append(given[3]) or draw(*given))
+
+    def watched(*given: Any) -> Any:
+        drawn.append(given[3])
+        return draw(*given)
+
+    monkeypatch.setattr(figures, "bands", watched)
     abstention(changed(folder, abstention=document))
     missed = drawn[0]["melanoma missed"]
     assert np.isnan(missed.value).tolist() == [True] * 5 + [False] * 5  # 5 to 9 images, and 10 to 14

@@ -154,3 +154,14 @@ def test_each_confidence_has_its_area_with_an_interval() -> None:
     for figures in areas.values():
         assert 0 < figures["excess"]["value"] < figures["aurc"]["value"]
         assert figures["aurc"]["low"] < figures["aurc"]["value"] < figures["aurc"]["high"]
+
+
+def test_an_empty_set_is_the_least_sure() -> None:
+    table = predictions()
+    right = table["target"].to_numpy()
+    table[TABLE] = np.where(np.array(CLASSES) == right[:, None], 0.9, 0.05)
+    lost = np.arange(len(table)) % 20 == 0
+    table.loc[lost, TABLE] = np.where(np.array(CLASSES) == right[lost][:, None], 0.2, 0.4)
+    found = document(table)
+    assert found["conformal"]["methods"]["lac"]["0.90"]["figures"]["empty"]["value"] == pytest.approx(0.05, abs=0.01)
+    assert found["abstention"]["areas"]["set_size"]["excess"]["value"] == pytest.approx(0, abs=0.003)

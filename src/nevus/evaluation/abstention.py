@@ -19,8 +19,9 @@ from nevus.metrics.abstention import (
     selective_risk_area,
     threshold_for_coverage,
 )
+from nevus.metrics.bootstrap import Floats, WeightedFigure
 from nevus.metrics.classification import ratio
-from nevus.metrics.intervals import Floats, Share, WeightedFigure
+from nevus.metrics.intervals import Share
 
 Mask = NDArray[np.bool_]
 Figures = dict[tuple[str, ...], WeightedFigure | None]

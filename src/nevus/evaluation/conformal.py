@@ -14,8 +14,9 @@ from nevus.evaluation.nested import measure_nested
 from nevus.evaluation.people import people
 from nevus.evaluation.predictions import Predictions
 from nevus.evaluation.tested import Document, Tested
+from nevus.metrics.bootstrap import Floats, WeightedFigure
 from nevus.metrics.conformal import aps_scores, class_quantiles, conformal_quantile, lac_scores, prediction_sets
-from nevus.metrics.intervals import Floats, Share, WeightedFigure
+from nevus.metrics.intervals import Share
 
 COVERAGES = (0.90, 0.95)
 METHODS = {

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nevus.evaluation.tested import Document, Tested
-from nevus.metrics.intervals import WeightedFigure
+from nevus.metrics.bootstrap import WeightedFigure
 
 Path = tuple[str, ...]
 

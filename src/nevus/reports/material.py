@@ -12,11 +12,8 @@ from nevus.reports.wording import class_name, count
 _TITLES = {"age": "Age in years", "sex": "Sex", "site": "Body site"}
 
 
-def material(run: Run, pictures_in: str = "") -> Html:
-    """Counts by class, age, sex and site, sources, and four random photographs a class.
-
-    `pictures_in` is the anchor of an earlier run of the same manifest: its photographs are pointed to, not repeated.
-    """
+def material(run: Run) -> Html:
+    """Counts by class, age, sex and site, sources, and four random photographs a class."""
     images, classes = run.images, run.evaluation["classes"]
     counts = images["target"].value_counts().reindex(classes, fill_value=0)
     rows = [
@@ -24,7 +21,7 @@ def material(run: Run, pictures_in: str = "") -> Html:
         for name in classes
     ]
     by_class = table("Images by class", ("Class", "Meaning", "Images", "Share", ""), rows, kind="numbers classes")
-    return join([by_class, _people(run), _sources(images), _examples(run, pictures_in)])
+    return join([by_class, _people(run), _sources(images), _examples(run)])
 
 
 def folds(run: Run) -> Html:
@@ -90,9 +87,11 @@ def _sources(images: pd.DataFrame) -> Html:
     return join([shown, folded(f"{len(rows) - 10:,} further sources", rest)])
 
 
-def _examples(run: Run, pictures_in: str) -> Html:
-    if pictures_in:
-        return element("p", element("a", "Example photographs", href=f"#{pictures_in}-data"), " are shown with the run above.")
+def _examples(run: Run) -> Html:
+    if run.pictures_in:
+        return element(
+            "p", element("a", "Example photographs", href=f"#{run.pictures_in}-data"), " are shown with the run above."
+        )
     if run.root is None:
         return element("p", "No example photographs: the run’s manifest is not at hand.", class_="note")
     rng = np.random.default_rng(0)

@@ -52,6 +52,8 @@ Where its training images are licensed for non-commercial use, so are these weig
 |---|---|
 {table}
 
+What was measured, and on whom, stands in the model card that `nevus report` writes into the run's folder.
+
 Metadata may be given in any part or not at all. The probabilities are those of the training data's class mix as the loss
 weighted it; they were calibrated with one temperature on validation images, not on your patients.
 

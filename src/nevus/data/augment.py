@@ -21,7 +21,7 @@ Matrix = NDArray[np.float64]
 
 
 class View(NamedTuple):
-    """One of the eight ways to hold a photo: whether rows and columns change places, and the axes of (N, H, W, 3) then flipped."""
+    """One of the eight ways to hold a photo: rows and columns exchanged or not, then axes of (N, H, W, 3) flipped."""
 
     transposed: bool
     axes: tuple[int, ...]

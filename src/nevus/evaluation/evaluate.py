@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from nevus.data.splits import OPTIMISTIC, PROTOCOLS, label
 from nevus.errors import DataError
+from nevus.evaluation.abstention import abstention
+from nevus.evaluation.conformal import conformal
 from nevus.evaluation.figures import OF_PROBABILITIES, Judged, overall, per_class, value
+from nevus.evaluation.fitting_rows import group_names
 from nevus.evaluation.operating_point import OperatingPoint
 from nevus.evaluation.operating_point import operating_point as choose_point
 from nevus.evaluation.predictions import Predictions
@@ -27,6 +30,8 @@ Document = dict[str, Any]
 Figures = dict[tuple[str, str], WeightedFigure | None]
 # What the document says beside the figures, each by its own file; a section that cannot be is a document with its `reason`.
 SECTIONS: dict[str, Callable[[Tested], Any]] = {
+    "conformal": conformal,
+    "abstention": abstention,
     "subgroups": subgroups,
 }
 
@@ -213,8 +218,7 @@ def judge(table: Predictions, test: pd.DataFrame, point: OperatingPoint) -> Judg
 def group_indices(test: pd.DataFrame) -> tuple[NDArray[np.int64], int, list[str]]:
     """Group indices; where the file names no groups, each image is one, and that is said."""
     if "group_id" in test:
-        names = test["group_id"].where(test["group_id"].fillna("") != "", "image " + test["image_id"])
-        codes, uniques = pd.factorize(names)
+        codes, uniques = pd.factorize(group_names(test))
         return codes.astype(np.int64), len(uniques), []
     note = "Intervals are by image, since the file has no group_id: too narrow where photos share a lesion or a patient."
     return np.arange(len(test)), len(test), [note]

@@ -1,12 +1,10 @@
 """Whether the figures hold for everyone: by sex, age, site, skin type and source, each against the rest, small ones marked."""
 
-from typing import Any
-
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from nevus.evaluation.figures import value
+from nevus.evaluation.people import NOT_KNOWN, divided
 from nevus.evaluation.tested import Document, Tested
 from nevus.metrics.bootstrap import Floats, WeightedFigure, resample
 from nevus.metrics.classification import ratio
@@ -14,9 +12,6 @@ from nevus.metrics.comparison import effect
 from nevus.metrics.intervals import Auc, Share
 from nevus.metrics.paired import holm
 
-AGES = (0, 20, 40, 60, 80, np.inf)
-AGE_NAMES = ("under 20", "20 to 39", "40 to 59", "60 to 79", "80 or more")
-NOT_KNOWN = "not known"
 MIN_IMAGES, MIN_OF_A_KIND = 30, 10
 # Columns of a predictions file and what they are called; any of them may be missing.
 FIELDS = {
@@ -31,16 +26,6 @@ FIELDS = {
 }
 _MOST = 20
 COMPARED = ("sensitivity", "specificity", "auc")
-
-
-def age_bands(ages: "pd.Series[Any]") -> "pd.Series[str]":
-    """The name of each age's band, in years; `NOT_KNOWN` where it is missing.
-
-    >>> list(age_bands(pd.Series([19.0, 20.0, 85.0, float("nan")])))
-    ['under 20', '20 to 39', '80 or more', 'not known']
-    """
-    bands = pd.cut(ages.astype(float), list(AGES), right=False, labels=list(AGE_NAMES))
-    return pd.Series(bands.astype(object).fillna(NOT_KNOWN), dtype=object)
 
 
 def subgroups(tested: Tested) -> Document:
@@ -75,12 +60,11 @@ Groups = list[tuple[Document, NDArray[np.bool_]]]
 
 def _field(tested: Tested, column: str) -> tuple[Document, Groups] | None:
     """A field's groups with their figures; None where everyone is in one group."""
-    names = age_bands(tested.test[column]) if column == "age_years" else tested.test[column].fillna("").astype(str)
-    names = names.where(names != "", NOT_KNOWN)
-    counts = names.value_counts()
-    order = [name for name in (AGE_NAMES if column == "age_years" else counts.index) if name in counts and name != NOT_KNOWN]
-    left_out = len(order) - _MOST
-    order = order[:_MOST] + ([NOT_KNOWN] if NOT_KNOWN in counts else [])
+    names, values = divided(tested.test, column)
+    present = [name for name in values if (names == name).any()]
+    known = [name for name in present if name != NOT_KNOWN]
+    left_out = len(known) - _MOST
+    order = known[:_MOST] + present[len(known) :]
     if len(order) < 2:
         return None
     parts = [(name, (names == name).to_numpy()) for name in order]

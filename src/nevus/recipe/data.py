@@ -55,7 +55,7 @@ class DataRecipe(Section):
     size: int = Field(224, ge=16, le=1024, description="side of the network's square input, pixels")
     views: Literal[1, 2, 4, 8] = Field(
         1,
-        description="how many views of a photo, mirrored and then turned, are predicted and their logits averaged; each costs a run",
+        description="how many views of a photo, mirrored, then turned, have their logits averaged; each costs a run",
     )
     resolutions: tuple[Annotated[int, Field(ge=16, le=1024)], ...] = Field(
         (),

@@ -124,6 +124,45 @@ def forest(title: str, axis: Axis, estimates: Sequence[Estimate], whole: Estimat
     return figure
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Values with the ends of their intervals, NaN where there is none, each (K,)."""
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def dots(title: str, axis: Axis, names: Sequence[str], series: Mapping[str, Measured], line: float) -> Figure:
+    """A row a name, from the top down: each series' values as dots with their intervals; a dotted line at what was promised."""
+    with _panel(title, axis, Axis("")) as (figure, panel):
+        rows = np.arange(len(names))
+        panel.axvline(line, color=INK, alpha=0.6, linewidth=0.9, linestyle=":", label="promised")
+        for index, (name, measured) in enumerate(series.items()):
+            places = rows + 0.28 * (index - (len(series) - 1) / 2)
+            colour, marker = PALETTE[index], "os^"[index % 3]
+            panel.hlines(places, measured.low, measured.high, color=colour, linewidth=1.4)
+            panel.plot(measured.value, places, linestyle="", label=_literal(name), color=colour, marker=marker, markersize=4.5)
+        panel.set_yticks(rows, [_literal(name) for name in names])
+        panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.grid(visible=False, axis="y")
+        _legend_beneath(figure, panel, num_columns=1)
+        place = panel.get_position()
+        panel.set_position((0.2, place.y0, 0.78, place.height))  # room for the names
+    return figure
+
+
+def bands(title: str, axes: tuple[Axis, Axis], x: NDArray[np.float64], series: Mapping[str, Measured]) -> Figure:
+    """Values over x as strong lines with a point each, their intervals as faint bands."""
+    with _panel(title, *axes) as (figure, panel):
+        for index, (name, measured) in enumerate(series.items()):
+            colour, dashes, marker = PALETTE[index], DASHES[index % len(DASHES)], "os^"[index % 3]
+            panel.fill_between(x, measured.low, measured.high, color=colour, alpha=0.16, linewidth=0)
+            panel.plot(x, measured.value, color=colour, linestyle=dashes, marker=marker, markersize=4, label=_literal(name))
+        _legend_beneath(figure, panel, num_columns=1)
+    return figure
+
+
 @contextmanager
 def _panel(title: str, x: Axis, y: Axis) -> Iterator[tuple[Figure, Axes]]:
     with matplotlib.rc_context(SETTINGS):
@@ -138,12 +177,12 @@ def _panel(title: str, x: Axis, y: Axis) -> Iterator[tuple[Figure, Axes]]:
                 set_limits(axis.low - margin, axis.high + margin)
 
 
-def _legend_beneath(figure: Figure, panel: Axes) -> None:
-    lines = -(-len(panel.get_legend_handles_labels()[0]) // 2)
+def _legend_beneath(figure: Figure, panel: Axes, num_columns: int = 2) -> None:
+    lines = -(-len(panel.get_legend_handles_labels()[0]) // num_columns)
     taller = HEIGHT + 0.19 * lines
     figure.set_size_inches(WIDTH, taller)
     panel.set_position((0.15, (0.13 * HEIGHT + taller - HEIGHT) / taller, 0.83, 0.79 * HEIGHT / taller))
-    panel.legend(loc="upper left", bbox_to_anchor=(0.0, -0.13), ncols=2, handlelength=2.6, columnspacing=2.5)
+    panel.legend(loc="upper left", bbox_to_anchor=(0.0, -0.13), ncols=num_columns, handlelength=2.6, columnspacing=2.5)
 
 
 def _literal(name: str) -> str:

@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from nevus.evaluation.subgroups import AGE_NAMES, NOT_KNOWN, age_bands
+from nevus.evaluation.people import NOT_KNOWN, people
 from nevus.reports.markup import Html, bar, element, folded, join, table
 from nevus.reports.pictures import photograph
 from nevus.reports.run import Run
 from nevus.reports.wording import class_name, count
+
+_TITLES = {"age": "Age in years", "sex": "Sex", "site": "Body site"}
 
 
 def material(run: Run) -> Html:
@@ -54,21 +56,15 @@ def leak(images: pd.DataFrame) -> str:
 
 def _people(run: Run) -> Html:
     images, positive = run.images, run.evaluation["positive"]
-    parts: dict[str, pd.Series] = {}
-    if "age_years" in images:
-        parts["Age in years"] = age_bands(images["age_years"])
-    for column, title in (("sex", "Sex"), ("site", "Body site")):
-        if column in images:
-            parts[title] = images[column].fillna("").replace("", NOT_KNOWN)
+    parts = people(images)
     if not parts:
         return element("p", "Age, sex and site of these images are not known.", class_="note")
     header = ("Images", "Share", "", *([positive] if positive else []))
     tables = []
-    for title, values in parts.items():
-        order = AGE_NAMES if title == "Age in years" else [name for name in values.value_counts().index if name != NOT_KNOWN]
-        counts = values.value_counts()
+    for field, (values, names) in parts.items():
+        title, counts = _TITLES[field], values.value_counts()
         rows = []
-        for name in (*order, NOT_KNOWN):
+        for name in names:
             count_here = counts.get(name, 0)
             positives = [_percent(int((images["target"][values == name] == positive).sum()), count_here)] if positive else []
             rows.append((name, f"{count_here:,}", _percent(count_here, len(images)), _bar(count_here, counts.max()), *positives))

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from nevus.reports.abstention import abstention
 from nevus.reports.charts import calibration, discrimination, learning_curves
 from nevus.reports.checklist import checklist
+from nevus.reports.conformal import conformal
 from nevus.reports.markup import Html, join, section
 from nevus.reports.material import folds, material
 from nevus.reports.methods import methods
@@ -27,6 +29,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], Html]]] = {
     "calibration": ("Calibration", calibration),
     "performance": ("Decisions and figures", performance),
     "subgroups": ("For whom it holds", subgroups),
+    "conformal": ("Sets of answers", conformal),
+    "abstention": ("When not to answer", abstention),
     "mistakes": ("The worst mistakes", mistakes),
     "methods": ("Methods and provenance", methods),
     "checklist": ("Reporting checklists", checklist),

@@ -74,6 +74,11 @@ class Predictor:
             raise BundleError(f"{path}: cannot be loaded ({error}). Copy the bundle again.") from error
 
     @property
+    def short_side(self) -> int:
+        """The side, in pixels, that an image's shorter one is brought to before it is stretched to the network's input."""
+        return int(self._preprocessing["short_side"])
+
+    @property
     def crop_margin(self) -> float:
         """How much is left about each lesion, for `nevus.data.masks.crop_paths`; a bundle trained on whole images has none."""
         if self._crop == "none":

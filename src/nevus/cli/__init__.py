@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from nevus.cli import data, papers, results, training
+from nevus.cli import data, measuring, papers, results, training
 from nevus.cli.audit import audit
 from nevus.cli.networks import networks
 from nevus.cli.submission import write_submission
@@ -33,6 +33,7 @@ app.command()(training.baselines)
 app.command()(results.evaluate)
 app.command()(results.compare)
 app.command()(results.report)
+app.command()(measuring.robustness)
 app.command()(results.predict)
 app.command("write-submission")(write_submission)
 app.command()(networks)

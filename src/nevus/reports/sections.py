@@ -11,6 +11,7 @@ from nevus.reports.material import folds, material
 from nevus.reports.methods import methods
 from nevus.reports.mistakes import mistakes
 from nevus.reports.performance import all_figures, by_class, confusion
+from nevus.reports.robustness import robustness
 from nevus.reports.run import Run
 from nevus.reports.subgroups import subgroups
 
@@ -31,6 +32,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], Html]]] = {
     "subgroups": ("For whom it holds", subgroups),
     "conformal": ("Sets of answers", conformal),
     "abstention": ("When not to answer", abstention),
+    "robustness": ("When images or metadata are worse", robustness),
     "mistakes": ("The worst mistakes", mistakes),
     "methods": ("Methods and provenance", methods),
     "checklist": ("Reporting checklists", checklist),

@@ -179,6 +179,9 @@ def _isic_archive(request: Request) -> pd.DataFrame:
         frame.loc[frame["diagnosis"] != "", "target"] = ""
     for name in ("lesion_id", "patient_id"):
         frame[name] = table.get(name, "")
+    if "fitzpatrick_skin_type" in table:
+        frame["skin_type"], unmapped = taxonomy.map_column(table["fitzpatrick_skin_type"], taxonomy.skin_type)
+        report(request.table, "fitzpatrick_skin_type", unmapped)
     sites = [name for name in (f"anatom_site_{level}" for level in range(1, 6)) if name in table]
     if sites:
         table["site"] = table[sites].agg(":".join, axis=1).str.strip(":")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from nevus.data import taxonomy
 from nevus.data.grouping import group_ids
-from nevus.data.manifest import COLUMNS, Manifest
+from nevus.data.manifest import Manifest
 from nevus.data.row_checks import target_codes
 from nevus.data.source_tables import blank, mapped, with_metadata
 from nevus.data.sources import ONE_HOT, SOURCES, Request
@@ -120,4 +120,4 @@ def _complete(frame: pd.DataFrame) -> pd.DataFrame:
     )
     codes = np.where(given < 0, implied, given)
     frame["malignant"] = np.select([codes == 1, codes == 0], ["malignant", "benign"], "")
-    return frame[[*(name for name in COLUMNS if name != "path"), "malignant"]].set_index("image_id", drop=False)
+    return frame.drop(columns="path").set_index("image_id", drop=False)

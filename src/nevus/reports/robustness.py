@@ -55,8 +55,8 @@ def _note(document: dict[str, Any]) -> str:
     return (
         f"{document['num_images']:,} of the run's {document['num_images_of_the_run']:,} test images, "
         f"{document['num_groups']:,} groups, drawn by class (seed {document['seed']}). The changes are drawn on the photograph "
-        "before it goes the whole way through the fold's own model, at the thresholds chosen beforehand; bands are 95% intervals. Drawn "
-        "artefacts are like real ones, not the same."
+        "before it goes the whole way through the fold's own model, at the thresholds chosen beforehand; bands are 95% "
+        "intervals. Drawn artefacts are like real ones, not the same."
     )
 
 

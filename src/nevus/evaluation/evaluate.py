@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nevus.data.splits import OPTIMISTIC, PROTOCOLS, label
+from nevus.evaluation.calibration import calibration
+from nevus.evaluation.decision import check_stated, decision
 from nevus.evaluation.figures import Judged, overall, per_class, value
 from nevus.evaluation.operating_point import OperatingPoint
 from nevus.evaluation.operating_point import operating_point as choose_point
@@ -20,7 +22,10 @@ from nevus.metrics.intervals import Interval, WeightedFigure, bootstrap
 Document = dict[str, Any]
 Figures = dict[tuple[str, str], WeightedFigure | None]
 # What the document says beside the figures, each by its own file; a section that cannot be is a document with its `reason`.
-SECTIONS: dict[str, Callable[[Tested], Any]] = {}
+SECTIONS: dict[str, Callable[[Tested], Any]] = {
+    "decision": decision,
+    "calibration": calibration,
+}
 
 
 def evaluate(
@@ -30,6 +35,8 @@ def evaluate(
     operating_point: str = "youden",
     num_resamples: int = 2000,
     seed: int = 0,
+    prevalence: float | None = None,
+    cost_ratio: float | None = None,
     provenance: Document | None = None,
 ) -> Document:
     """Evaluate predictions, ours or another program's.
@@ -44,9 +51,13 @@ def evaluate(
     threshold
         The operating point on the positive class's probability; by default it is chosen on each fold's validation rows.
     operating_point
-        "youden", or a sensitivity as in "sensitivity:0.90".
+        "youden", a sensitivity as in "sensitivity:0.90", or costs as in "cost:10" or "cost:10@0.02".
     num_resamples, seed
         Of the bootstrap.
+    prevalence
+        The positive class's share among the people in question, for the table of a thousand people and the decision curve.
+    cost_ratio
+        How many false alarms a missed positive costs: a threshold is chosen for it too.
     provenance
         Goes into the document as it is.
 
@@ -60,6 +71,7 @@ def evaluate(
     >>> evaluate("runs/zoome/predictions.csv")["metrics"]["auc"]["value"]  # doctest: +SKIP
     0.871
     """
+    check_stated(prevalence, cost_ratio)
     table = predictions if isinstance(predictions, Predictions) else Predictions.read(predictions)
     test, point = table.test, choose_point(table, operating_point, threshold)
     judged = judge(table, test, point)
@@ -81,7 +93,7 @@ def evaluate(
         interval = intervals.get(f"{owner}/{name}", Interval(None, None))
         return _figure(number, interval, count, method, [values[owner, name] for values in by_fold.values()], reason)
 
-    tested = Tested(table, test, point, judged, groups, num_groups, num_resamples, seed)
+    tested = Tested(table, test, point, judged, groups, num_groups, num_resamples, seed, prevalence, cost_ratio)
     decided = None if judged.decisions is None else confusion_matrix(judged.targets, judged.decisions, len(table.classes))
     return {
         "protocol": table.protocol,

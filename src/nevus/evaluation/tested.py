@@ -18,7 +18,10 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Tested:
-    """`test` are the N rows of `judged`, `groups` the index of each one's group; the seed gives every section the same draws."""
+    """`test` are the N rows of `judged`, `groups` the index of each one's group; the seed gives every section the same draws.
+
+    `prevalence` of the positive class and `cost_ratio` (false alarms that a miss costs) are what the reader stated, if anything.
+    """
 
     predictions: Predictions
     test: pd.DataFrame
@@ -28,6 +31,8 @@ class Tested:
     num_groups: int
     num_resamples: int = 2000
     seed: int = 0
+    prevalence: float | None = None
+    cost_ratio: float | None = None
 
     @property
     def method(self) -> str:

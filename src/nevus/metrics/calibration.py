@@ -67,33 +67,49 @@ BINNINGS: dict[str, Callable[[ArrayLike, int], NDArray[np.int64]]] = {"equal_mas
 ESTIMATES = ("absolute", "root_mean_square", "debiased")
 
 
-def calibration_figure(
-    confidence: ArrayLike, outcomes: ArrayLike, binning: str, estimate: str, num_bins: int = NUM_BINS
-) -> Callable[[Floats], Floats]:
-    """A calibration error as a figure of image weights, (R, N) to (R,). The bins are those of the images as they are.
+class Binned:
+    """Claims in bins that are those of the images as they are, to be counted under image weights.
+
+    Several figures ask for the same counts, so those of the last weights are kept.
 
     Parameters
     ----------
+    confidence, outcomes
+        What was claimed, and whether it came true, (N,).
     binning
         "equal_mass" or "equal_width".
-    estimate
-        "absolute": Σ_b n_b/N |conf_b − freq_b|, what most papers call ECE (Naeini et al. 2015); "root_mean_square": its square in
-        place of the absolute gap; "debiased": that less the sampling variance, as `calibration_error`. A bin of one image has no
-        variance to subtract. Of bins of equal mass it is undefined with fewer than two images a bin.
+    """
 
-    Examples
-    --------
-    >>> figure = calibration_figure([0.2, 0.2, 0.8, 0.8], [0, 1, 1, 1], "equal_mass", "absolute", num_bins=2)
+    def __init__(self, confidence: ArrayLike, outcomes: ArrayLike, binning: str, num_bins: int = NUM_BINS) -> None:
+        values, observed = np.asarray(confidence, np.float64), np.asarray(outcomes, np.float64)
+        member = np.eye(num_bins)[BINNINGS[binning](values, num_bins)]
+        self._table = np.concatenate([member, member * values[:, None], member * observed[:, None]], axis=1)
+        self.scarce = binning == "equal_mass" and len(values) < 2 * num_bins
+        self._weights: Floats | None = None
+        self._counts = (np.zeros(0), np.zeros(0), np.zeros(0))
+
+    def counts(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
+        """Weights (R, N) to each bin's number of images, sum of confidence and number of hits, (R, B) each."""
+        if self._weights is not weights:
+            size, claimed, found = np.split(weights @ self._table, 3, axis=1)
+            self._weights, self._counts = weights, (size, claimed, found)
+        return self._counts
+
+
+def calibration_figure(binned: Binned, estimate: str) -> Callable[[Floats], Floats]:
+    """A calibration error as a figure of image weights, (R, N) to (R,).
+
+    `estimate` is "absolute": Σ_b n_b/N |conf_b − freq_b|, what most papers call ECE (Naeini et al. 2015); "root_mean_square": the
+    gap's square in place of its size; or "debiased": that less the sampling variance, as in `calibration_error`. A bin of one
+    image has no variance to subtract. Of bins of equal mass it is undefined with fewer than two images a bin.
+
+    >>> figure = calibration_figure(Binned([0.2, 0.2, 0.8, 0.8], [0, 1, 1, 1], "equal_mass", num_bins=2), "absolute")
     >>> figure(np.ones((1, 4))).round(3)
     array([0.25])
     """
-    values, observed = np.asarray(confidence, np.float64), np.asarray(outcomes, np.float64)
-    member = np.eye(num_bins)[BINNINGS[binning](values, num_bins)]
-    table = np.concatenate([member, member * values[:, None], member * observed[:, None]], axis=1)
-    scarce = binning == "equal_mass" and estimate == "debiased" and len(values) < 2 * num_bins
 
     def figure(weights: Floats) -> Floats:
-        size, claimed, found = np.split(weights @ table, 3, axis=1)
+        size, claimed, found = binned.counts(weights)
         some = np.maximum(size, 1)
         gap, share = (claimed - found) / some, size / size.sum(axis=1, keepdims=True)
         if estimate == "absolute":
@@ -104,7 +120,9 @@ def calibration_figure(
             variance = (share * frequency * (1 - frequency) / np.maximum(size - 1, 1)).sum(axis=1)
             # A resample varies about its sample as the sample does about the truth.
             squared -= np.where((weights == 1).all(axis=1), 1, 2) * variance
-        return np.full(len(weights), np.nan) if scarce else np.sqrt(np.maximum(squared, 0))
+            if binned.scarce:
+                squared = np.full(len(weights), np.nan)
+        return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
     return figure
 

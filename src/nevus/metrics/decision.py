@@ -33,8 +33,8 @@ def threshold_for_sensitivity(scores: ArrayLike, positives: ArrayLike, wanted: f
 def threshold_for_cost(scores: ArrayLike, positives: ArrayLike, cost_ratio: float, prevalence: float | None = None) -> float:
     """The threshold of the smallest expected cost, where a missed positive costs as much as `cost_ratio` false alarms.
 
-    The cost of a person is cost_ratio · π (1 − sensitivity) + (1 − π) (1 − specificity), π the prevalence: by default the share of
-    positives among these images (Zweig and Campbell 1993). Among equals it is the largest.
+    The cost of a person is cost_ratio · π (1 − sensitivity) + (1 − π) (1 − specificity), π the prevalence: by default the
+    share of positives among these images (Zweig and Campbell 1993). Among equals it is the largest.
 
     >>> threshold_for_cost([0.9, 0.8, 0.5, 0.2], [True, False, True, True], 1)
     0.2

@@ -17,7 +17,7 @@ class RecalibrationSlope:
 
     NaN where it is infinite: the probabilities separate the classes, or one of them is missing, or all are the same.
 
-    >>> slope = RecalibrationSlope([0.1, 0.1, 0.1, 0.9, 0.9, 0.9], [0, 0, 1, 0, 1, 1])  # right in 2 of 3, where 9 of 10 are claimed
+    >>> slope = RecalibrationSlope([0.1, 0.1, 0.1, 0.9, 0.9, 0.9], [0, 0, 1, 0, 1, 1])  # 2 in 3, where 9 in 10 are claimed
     >>> float(slope(np.ones((1, 6)))[0].round(3))  # log 2 / log 9
     0.315
     """
@@ -54,9 +54,9 @@ class RecalibrationSlope:
 
 
 class RecalibrationIntercept:
-    """The intercept a of logit P(y = 1) = a + logit p, as a figure of image weights: above 0 where positives are more than claimed.
+    """The intercept a of logit P(y = 1) = a + logit p, as a figure of image weights.
 
-    It is "calibration in the large". NaN where one class is missing.
+    Above 0 positives are more than claimed. It is "calibration in the large". NaN where one class is missing.
 
     >>> intercept = RecalibrationIntercept([0.5, 0.5, 0.5, 0.5], [1, 1, 1, 0])  # log(3 / 1)
     >>> float(intercept(np.ones((1, 4)))[0].round(4))

@@ -55,8 +55,8 @@ def vector_scaling(probabilities: ArrayLike, targets: ArrayLike) -> Scaling:
 def isotonic_scaling(probabilities: ArrayLike, targets: ArrayLike) -> Scaling:
     """Each class's probability by isotonic regression of it against the rest, then divided by their sum (Zadrozny, Elkan 2002).
 
-    Between two classes the second is fitted and the first is what is left. No answer is surer than the n rows of the fit can tell:
-    all are kept between 1 / (n + 2) and 1 − 1 / (n + 2), Laplace's share after n rows without an exception.
+    Between two classes the second is fitted and the first is what is left. No answer is surer than the n rows of the fit can
+    tell: all are kept between 1 / (n + 2) and 1 − 1 / (n + 2), Laplace's share after n rows without an exception.
     """
     table, truth = np.asarray(probabilities, np.float64), np.asarray(targets, np.int64)
     least = 1 / (len(truth) + 2)
@@ -64,7 +64,9 @@ def isotonic_scaling(probabilities: ArrayLike, targets: ArrayLike) -> Scaling:
     knots = [isotonic_regression(table[:, column], truth == column) for column in fitted]
 
     def scaling(given: Floats) -> Floats:
-        columns = [np.interp(given[:, column], *curve).clip(least, 1 - least) for column, curve in zip(fitted, knots, strict=True)]
+        columns = [
+            np.interp(given[:, column], *curve).clip(least, 1 - least) for column, curve in zip(fitted, knots, strict=True)
+        ]
         if len(columns) == 1:
             return np.stack([1 - columns[0], columns[0]], axis=1)
         stacked = np.stack(columns, axis=1)
@@ -74,7 +76,7 @@ def isotonic_scaling(probabilities: ArrayLike, targets: ArrayLike) -> Scaling:
 
 
 def isotonic_regression(scores: ArrayLike, outcomes: ArrayLike) -> tuple[Floats, Floats]:
-    """The rising curve nearest to the outcomes in squares, as knots (scores, values): neighbours that fall are pooled until none do.
+    """The rising curve nearest to the outcomes in squares, as knots (scores, values): neighbours that fall are pooled.
 
     Equal scores are one point. Between knots it is read by a straight line, beyond them it is level.
 
@@ -87,7 +89,8 @@ def isotonic_regression(scores: ArrayLike, outcomes: ArrayLike) -> tuple[Floats,
     for total, size in zip(sums.tolist(), counts.tolist(), strict=True):
         block = (total, size, 1)
         while pooled and pooled[-1][0] * block[1] >= block[0] * pooled[-1][1]:
-            block = tuple(a + b for a, b in zip(pooled.pop(), block, strict=True))  # type: ignore[assignment]
+            last = pooled.pop()
+            block = (last[0] + block[0], last[1] + block[1], last[2] + block[2])
         pooled.append(block)
     values = np.repeat([total / size for total, size, _ in pooled], [num_places for _, _, num_places in pooled])
     return places, np.asarray(values, np.float64)

@@ -144,9 +144,11 @@ def _rule(point: OperatingPoint, prevalences: list[tuple[float, str]], measured:
 
 def _missed_figures(tested: Tested, truth: Flags) -> dict[str, WeightedFigure | None]:
     """The share of each class among the decisions of missed positives."""
-    if tested.judged.flags is None or len(tested.predictions.classes) == 2:
+    flags = tested.judged.flags
+    if flags is None or len(tested.predictions.classes) == 2:
         return {}
-    missed, likeliest = truth & ~tested.judged.flags, tested.judged.probabilities.argmax(axis=1)
+    missed = truth & np.logical_not(flags)
+    likeliest = tested.judged.probabilities.argmax(axis=1)
     return {f"missed/{name}": Share(likeliest == index, missed) for index, name in enumerate(tested.predictions.classes)}
 
 
@@ -232,8 +234,8 @@ def _notes(tested: Tested, own: float) -> list[str]:
     datasets = set(tested.test["dataset"]) if "dataset" in tested.test else set()
     if datasets == {"isic2020"} and own > 2 * ISIC_2020:
         notes.append(
-            f"These images are a case-control subset: {own:.1%} are {tested.predictions.positive}, against {ISIC_2020:.1%} of all "
-            "of ISIC-2020. Its PPV, NPV, precision and accuracy do not carry over to any clinic; sensitivity, specificity "
+            f"These images are a case-control subset: {own:.1%} are {tested.predictions.positive}, against {ISIC_2020:.1%} of "
+            "all of ISIC-2020. Its PPV, NPV, precision and accuracy do not carry over to any clinic; sensitivity, specificity "
             "and AUC do not depend on the share."
         )
     notes.append(

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from nevus import files as disk
 from nevus.errors import DataError
+from nevus.reports.calibration import calibration
 from nevus.reports.charts import curves, learning_curves
+from nevus.reports.decision import decision
 from nevus.reports.headline import headline
 from nevus.reports.markup import Html, element, join, listing, section
 from nevus.reports.material import folds, material
@@ -22,7 +24,9 @@ TITLES = {
     "data": "The data",
     "folds": "The folds",
     "learning": "Learning curves",
-    "curves": "Discrimination and calibration",
+    "curves": "Discrimination",
+    "decision": "What threshold",
+    "calibration": "Calibration",
     "decisions": "Decisions and figures",
     "mistakes": "The worst mistakes",
     "methods": "Methods and provenance",
@@ -92,6 +96,8 @@ def _run(run: Run, pictures_in: str) -> Html:
         "folds": folds(run),
         "learning": learning_curves(run),
         "curves": curves(run),
+        "decision": decision(run),
+        "calibration": calibration(run),
         "decisions": join([confusion(run), by_class(run), all_figures(run)]),
         "mistakes": mistakes(run),
         "methods": methods(run),

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from nevus.data.splits import OPTIMISTIC, PROTOCOLS, label
 from nevus.errors import DataError
 from nevus.evaluation.abstention import abstention
+from nevus.evaluation.calibration import calibration
 from nevus.evaluation.conformal import conformal
+from nevus.evaluation.decision import check_stated, decision
 from nevus.evaluation.figures import OF_PROBABILITIES, Judged, overall, per_class, value
 from nevus.evaluation.fitting_rows import group_names
 from nevus.evaluation.operating_point import OperatingPoint
@@ -30,6 +32,8 @@ Document = dict[str, Any]
 Figures = dict[tuple[str, str], WeightedFigure | None]
 # What the document says beside the figures, each by its own file; a section that cannot be is a document with its `reason`.
 SECTIONS: dict[str, Callable[[Tested], Any]] = {
+    "decision": decision,
+    "calibration": calibration,
     "conformal": conformal,
     "abstention": abstention,
     "subgroups": subgroups,
@@ -46,6 +50,8 @@ def evaluate(
     intervals: str = "analytic",
     num_resamples: int = 2000,
     seed: int = 0,
+    prevalence: float | None = None,
+    cost_ratio: float | None = None,
     provenance: Document | None = None,
 ) -> Document:
     """Evaluate predictions, ours or another program's.
@@ -62,12 +68,16 @@ def evaluate(
     threshold
         The operating point on the positive class's probability; by default it is chosen on each fold's validation rows.
     operating_point
-        "youden", or a sensitivity as in "sensitivity:0.90".
+        "youden", a sensitivity as in "sensitivity:0.90", or costs as in "cost:10" or "cost:10@0.02".
     intervals
         "analytic": Wilson's of shares, DeLong's of areas or their forms for groups, the percentile bootstrap of all else;
         "bootstrap" or "bca" of everything.
     num_resamples, seed
         Of the bootstraps.
+    prevalence
+        The positive class's share among the people in question, for the table of a thousand people and the decision curve.
+    cost_ratio
+        How many false alarms a missed positive costs: a threshold is chosen for it too.
     provenance
         Goes into the document as it is.
 
@@ -83,6 +93,7 @@ def evaluate(
     """
     if intervals not in KINDS:
         raise DataError(f"intervals {intervals!r}: expected one of {', '.join(KINDS)}.")
+    check_stated(prevalence, cost_ratio)
     table = predictions if isinstance(predictions, Predictions) else Predictions.read(predictions, truth=truth, logits=logits)
     test, point = table.test, choose_point(table, operating_point, threshold)
     judged = judge(table, test, point)
@@ -91,7 +102,7 @@ def evaluate(
     notes = [*table.notes, *notes, *shortages(judged, table.classes, num_groups)]
     if table.protocol in OPTIMISTIC:
         notes.insert(0, f"Optimistic: {PROTOCOLS[str(table.protocol)]}. Photos of one lesion may lie on both sides.")
-    tested = Tested(table, test, point, judged, groups, num_groups, intervals, num_resamples, seed)
+    tested = Tested(table, test, point, judged, groups, num_groups, intervals, num_resamples, seed, prevalence, cost_ratio)
     figures = _figures(judged, table.classes)
     folds = {int(fold): judged.rows(fold_of == fold) for fold in np.unique(fold_of)}
     by_fold = {fold: _values(part, table.classes) for fold, part in folds.items()}

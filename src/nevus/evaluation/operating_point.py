@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from nevus.data.splits import OPTIMISTIC
@@ -45,12 +46,10 @@ def operating_point(predictions: Predictions, rule: str, threshold: float | None
         if not 0 <= threshold <= 1:
             raise DataError(f"--threshold {threshold}: expected a probability from 0 to 1.")
         return OperatingPoint("given", "given", dict.fromkeys(folds, threshold))
-    optimistic = predictions.protocol in OPTIMISTIC
-    rows = predictions.test if optimistic else predictions.validation
     positive = predictions.classes.index(predictions.positive)
     thresholds = {}
-    for fold in folds:
-        chosen = rows[rows["fold"] == fold]
+    part = fitting_part(predictions)
+    for fold, chosen in fitting_rows(predictions).items():
         if not len(chosen):
             reason = f"fold {fold} has no validation rows to choose a threshold on, and none was given (--threshold)"
             return OperatingPoint(rule, None, None, reason)
@@ -61,4 +60,15 @@ def operating_point(predictions: Predictions, rule: str, threshold: float | None
             if truth.all() or not truth.any():
                 return OperatingPoint(rule, None, None, f"fold {fold}: {error}")
             raise DataError(str(error)) from error
-    return OperatingPoint(rule, "test" if optimistic else "validation", thresholds)
+    return OperatingPoint(rule, part, thresholds)
+
+
+def fitting_part(predictions: Predictions) -> str:
+    """The rows that whatever is fitted or chosen is fitted on: "validation", or "test" under a paper's protocol (optimistic)."""
+    return "test" if predictions.protocol in OPTIMISTIC else "validation"
+
+
+def fitting_rows(predictions: Predictions) -> dict[int, pd.DataFrame]:
+    """Those rows of each tested fold; empty where a fold has none."""
+    rows = getattr(predictions, fitting_part(predictions))
+    return {fold: rows[rows["fold"] == fold] for fold in sorted({int(fold) for fold in predictions.test["fold"]})}

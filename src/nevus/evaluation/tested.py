@@ -22,6 +22,7 @@ class Tested:
     """`test` are the N rows of `judged`, `groups` the index of each one's group; the seed gives every section the same draws.
 
     `kind` is that of the intervals, one of `nevus.metrics.intervals.KINDS`.
+    `prevalence` of the positive class and `cost_ratio` (false alarms that a miss costs) are what the reader stated, if anything.
     """
 
     predictions: Predictions
@@ -33,6 +34,8 @@ class Tested:
     kind: str = "analytic"
     num_resamples: int = 2000
     seed: int = 0
+    prevalence: float | None = None
+    cost_ratio: float | None = None
 
     def measure(
         self, figures: Mapping[str, WeightedFigure | None], reason: str = "undefined on these images"

@@ -1,5 +1,6 @@
 """Whether probabilities mean what they say, and one temperature to make them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ NUM_BINS = 15
 
 @dataclass(frozen=True)
 class Bins:
-    """Bins of equally many images: mean `confidence`, observed `frequency`, `size` and variance of the outcomes, each (B,)."""
+    """Bins of equally many images: mean `confidence`, observed `frequency` and `size`, each (B,)."""
 
     confidence: Floats
     frequency: Floats
@@ -45,6 +46,85 @@ def calibration_error(confidence: ArrayLike, outcomes: ArrayLike, num_bins: int 
     variance = (2 if resampled else 1) * bins.frequency * (1 - bins.frequency) / (bins.size - 1)
     squared = np.sum(bins.size / bins.size.sum() * ((bins.confidence - bins.frequency) ** 2 - variance))
     return float(np.sqrt(max(0.0, squared)))
+
+
+def equal_mass(confidence: ArrayLike, num_bins: int = NUM_BINS) -> NDArray[np.int64]:
+    """The bin of each image, (N,): those of `reliability_bins`."""
+    values = np.asarray(confidence, np.float64)
+    index = np.zeros(len(values), np.int64)
+    for place, part in enumerate(np.array_split(np.argsort(values, kind="stable"), num_bins)):
+        index[part] = place
+    return index
+
+
+def equal_width(confidence: ArrayLike, num_bins: int = NUM_BINS) -> NDArray[np.int64]:
+    """The bin of each image, (N,), of `num_bins` equal parts of 0 to 1; a bin holds its lower end, the last both."""
+    edges = np.linspace(0, 1, num_bins + 1)[1:-1]
+    return np.searchsorted(edges, np.asarray(confidence, np.float64), side="right").astype(np.int64)
+
+
+BINNINGS: dict[str, Callable[[ArrayLike, int], NDArray[np.int64]]] = {"equal_mass": equal_mass, "equal_width": equal_width}
+ESTIMATES = ("absolute", "root_mean_square", "debiased")
+
+
+class Binned:
+    """Claims in bins that are those of the images as they are, to be counted under image weights.
+
+    Several figures ask for the same counts, so those of the last weights are kept.
+
+    Parameters
+    ----------
+    confidence, outcomes
+        What was claimed, and whether it came true, (N,).
+    binning
+        "equal_mass" or "equal_width".
+    """
+
+    def __init__(self, confidence: ArrayLike, outcomes: ArrayLike, binning: str, num_bins: int = NUM_BINS) -> None:
+        values, observed = np.asarray(confidence, np.float64), np.asarray(outcomes, np.float64)
+        member = np.eye(num_bins)[BINNINGS[binning](values, num_bins)]
+        self._table = np.concatenate([member, member * values[:, None], member * observed[:, None]], axis=1)
+        self.scarce = binning == "equal_mass" and len(values) < 2 * num_bins
+        self._weights: Floats | None = None
+        self._counts = (np.zeros(0), np.zeros(0), np.zeros(0))
+
+    def counts(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
+        """Weights (R, N) to each bin's number of images, sum of confidence and number of hits, (R, B) each."""
+        if self._weights is not weights:
+            size, claimed, found = np.split(weights @ self._table, 3, axis=1)
+            self._weights, self._counts = weights, (size, claimed, found)
+        return self._counts
+
+
+def calibration_figure(binned: Binned, estimate: str) -> Callable[[Floats], Floats]:
+    """A calibration error as a figure of image weights, (R, N) to (R,).
+
+    `estimate` is "absolute": Σ_b n_b/N |conf_b − freq_b|, what most papers call ECE (Naeini et al. 2015); "root_mean_square": the
+    gap's square in place of its size; or "debiased": that less the sampling variance, as in `calibration_error`. A bin of one
+    image has no variance to subtract. Of bins of equal mass it is undefined with fewer than two images a bin.
+
+    >>> figure = calibration_figure(Binned([0.2, 0.2, 0.8, 0.8], [0, 1, 1, 1], "equal_mass", num_bins=2), "absolute")
+    >>> figure(np.ones((1, 4))).round(3)
+    array([0.25])
+    """
+
+    def figure(weights: Floats) -> Floats:
+        size, claimed, found = binned.counts(weights)
+        some = np.maximum(size, 1)
+        gap, share = (claimed - found) / some, size / size.sum(axis=1, keepdims=True)
+        if estimate == "absolute":
+            return np.asarray((share * np.abs(gap)).sum(axis=1))
+        squared = (share * gap**2).sum(axis=1)
+        if estimate == "debiased":
+            frequency = found / some
+            variance = (share * frequency * (1 - frequency) / np.maximum(size - 1, 1)).sum(axis=1)
+            # A resample varies about its sample as the sample does about the truth.
+            squared -= np.where((weights == 1).all(axis=1), 1, 2) * variance
+            if binned.scarce:
+                squared = np.full(len(weights), np.nan)
+        return np.asarray(np.sqrt(np.maximum(squared, 0)))
+
+    return figure
 
 
 def brier_score(targets: ArrayLike, probabilities: ArrayLike) -> Floats:

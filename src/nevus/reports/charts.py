@@ -1,4 +1,4 @@
-"""The run's charts as page pieces: learning curves, ROC, precision against recall, and calibration."""
+"""The run's charts as page pieces: learning curves, ROC, and precision against recall."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nevus.metrics.calibration import reliability_bins
 from nevus.metrics.classification import precision_recall_curve, roc_curve
 from nevus.reports import figures
 from nevus.reports.figures import Axis, Curve
@@ -43,13 +42,6 @@ def discrimination(run: Run) -> Html:
     if len(document["classes"]) > 2:
         drawn += _one_vs_rest(run, tested["target"].to_numpy(), probabilities)
     return element("div", *drawn, class_="figures") if drawn else Html()
-
-
-def calibration(run: Run) -> Html:
-    """The reliability diagram."""
-    tested = run.predictions.test
-    drawn = _reliability(run, tested["target"].to_numpy(), run.predictions.probabilities(tested))
-    return element("div", drawn, class_="figures")
 
 
 def _learning(run: Run, name: str, title: str, axis: Axis, columns: dict[str, str]) -> Html:
@@ -130,27 +122,6 @@ def _one_vs_rest(run: Run, truth: Values, probabilities: Values) -> list[Html]:
         inline(roc, f"{run.anchor}-roc-classes", roc_message, "One-vs-rest ROC by class, with AUC."),
         inline(precision_recall, f"{run.anchor}-pr-classes", precision_message, precision_caption),
     ]
-
-
-def _reliability(run: Run, truth: Values, probabilities: Values) -> Html:
-    classes = np.array(run.evaluation["classes"])
-    if len(classes) > 2:
-        confidence, right = probabilities.max(axis=1), classes[probabilities.argmax(axis=1)] == truth
-        labels = ("Probability of the first choice", "Share of first choices that are right")
-    else:
-        positive = run.evaluation["positive"]
-        confidence, right = probabilities[:, list(classes).index(positive)], truth == positive
-        labels = (f"Probability of {positive}", f"Share that is {positive}")
-    bins = reliability_bins(confidence, right)
-    error = run.evaluation["metrics"]["ece"]["value"]
-    words = "undefined" if error is None else f"{error:.3f}"
-    drawing = figures.reliability(f"Calibration (error {words})", bins.confidence, bins.frequency, labels)
-    message = f"Reliability diagram: debiased expected calibration error {words}."
-    caption = (
-        "Below the dotted line the probabilities claim too much, above it too little; the bars are the gaps. 15 bins of equally "
-        "many images."
-    )
-    return inline(drawing, f"{run.anchor}-reliability", message, caption)
 
 
 def _roc(is_positive: Values, scores: Values) -> Curve:

@@ -82,12 +82,22 @@ def learning(title: str, value_axis: Axis, series: Mapping[str, Sequence[Curve]]
     return figure
 
 
-def reliability(title: str, confidence: NDArray[np.float64], observed: NDArray[np.float64], labels: tuple[str, str]) -> Figure:
-    """Observed frequency against stated probability, a point a bin; on the diagonal probabilities mean what they say."""
+def reliability(
+    title: str,
+    confidence: NDArray[np.float64],
+    observed: NDArray[np.float64],
+    labels: tuple[str, str],
+    intervals: Curve | None = None,
+) -> Figure:
+    """Observed frequency against stated probability, a point a bin; on the diagonal probabilities mean what they say.
+
+    `intervals` are the frequencies' lower and upper limits, NaN where there is none.
+    """
     with _panel(title, Axis(labels[0], *SHARE), Axis(labels[1], *SHARE)) as (figure, panel):
         diagonal = np.array(SHARE)
         panel.plot(diagonal, diagonal, color=INK, alpha=0.45, linewidth=0.9, linestyle=":", label="perfectly calibrated")
-        panel.vlines(confidence, confidence, observed, color=VERMILION, alpha=0.6, linewidth=1.2)
+        if intervals is not None:
+            panel.vlines(confidence, *intervals, color=VERMILION, alpha=0.7, linewidth=1.4, label="95% interval")
         panel.plot(confidence, observed, "-o", color=BLUE, markersize=4.5, label="a bin of images")
         panel.legend(loc="best")
     return figure
@@ -160,6 +170,23 @@ def bands(title: str, axes: tuple[Axis, Axis], x: NDArray[np.float64], series: M
             panel.fill_between(x, measured.low, measured.high, color=colour, alpha=0.16, linewidth=0)
             panel.plot(x, measured.value, color=colour, linestyle=dashes, marker=marker, markersize=4, label=_literal(name))
         _legend_beneath(figure, panel, num_columns=1)
+    return figure
+
+
+def benefit(
+    title: str, thresholds: NDArray[np.float64], model: NDArray[np.float64], band: Curve, treat_all: NDArray[np.float64]
+) -> Figure:
+    """Net benefit over threshold probabilities: the model in its 95% band, everybody flagged, and nobody."""
+    top = max(float(np.nanmax(model)), float(treat_all.max()), 1e-6)
+    x, y = Axis("Threshold probability (%)", 0.0, 100 * float(thresholds.max())), Axis("Net benefit per 1,000 people")
+    with _panel(title, x, y) as (figure, panel):
+        panel.fill_between(100 * thresholds, 1000 * band[0], 1000 * band[1], color=BLUE, alpha=0.2, linewidth=0)
+        panel.plot(100 * thresholds, 1000 * model, color=BLUE, label="by the model")
+        panel.plot(100 * thresholds, 1000 * treat_all, color=VERMILION, linestyle=DASHES[1], label="everybody flagged")
+        panel.axhline(0, color=INK, linewidth=1.2, linestyle=DASHES[2], label="nobody flagged")
+        # Flagging everybody falls without end; what matters lies above nothing.
+        panel.set_ylim(-250 * top, 1100 * top)
+        panel.legend(loc="best")
     return figure
 
 

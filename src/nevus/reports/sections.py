@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 from nevus.reports.abstention import abstention
-from nevus.reports.charts import calibration, discrimination, learning_curves
+from nevus.reports.calibration import calibration
+from nevus.reports.charts import discrimination, learning_curves
 from nevus.reports.checklist import checklist
 from nevus.reports.conformal import conformal
+from nevus.reports.decision import decision
 from nevus.reports.markup import Html, join, section
 from nevus.reports.material import folds, material
 from nevus.reports.methods import methods
@@ -28,6 +30,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], Html]]] = {
     "learning": ("Learning curves", learning_curves),
     "discrimination": ("Discrimination", discrimination),
     "calibration": ("Calibration", calibration),
+    "decision": ("What threshold", decision),
     "performance": ("Decisions and figures", performance),
     "subgroups": ("For whom it holds", subgroups),
     "conformal": ("Sets of answers", conformal),

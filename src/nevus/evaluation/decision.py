@@ -147,7 +147,7 @@ def _missed_figures(tested: Tested, truth: Flags) -> dict[str, WeightedFigure | 
     flags = tested.judged.flags
     if flags is None or len(tested.predictions.classes) == 2:
         return {}
-    missed = truth & np.logical_not(flags)
+    missed = truth & ~flags
     likeliest = tested.judged.probabilities.argmax(axis=1)
     return {f"missed/{name}": Share(likeliest == index, missed) for index, name in enumerate(tested.predictions.classes)}
 
@@ -160,7 +160,7 @@ def _missed(tested: Tested, truth: Flags, measured: dict[str, Document]) -> Docu
     missed = truth & ~flags
     likeliest = tested.judged.probabilities.argmax(axis=1)[missed]
     counts = np.bincount(likeliest, minlength=len(tested.predictions.classes))
-    decided = [
+    decided: list[Document] = [
         {"class": name, "num_images": int(number), "share": measured[f"missed/{name}"]}
         for name, number in zip(tested.predictions.classes, counts, strict=True)
         if number and f"missed/{name}" in measured

@@ -13,6 +13,7 @@ import typer
 from nevus.cli import data, papers, results, training
 from nevus.cli.audit import audit
 from nevus.cli.networks import networks
+from nevus.cli.recalibrate import recalibrate
 
 app = typer.Typer(
     help="Classify skin lesions from a dermoscopy image, age, sex and body site, and measure honestly how well. "
@@ -31,6 +32,7 @@ app.command("cross-validate")(training.cross_validate)
 app.command()(training.baselines)
 app.command()(results.evaluate)
 app.command()(results.compare)
+app.command()(recalibrate)
 app.command()(results.report)
 app.command()(results.predict)
 app.command()(networks)

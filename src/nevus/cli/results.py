@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nevus.cli.arguments import AsJson, print_json
+from nevus.cli.arguments import AsJson, Prevalence, print_json, read_prevalence
 from nevus.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 def evaluate(
     predictions: Annotated[Path, typer.Argument(help="a predictions.csv, of nevus or of any other program")],
     threshold: Annotated[float | None, typer.Option(help="operating point, instead of one chosen on validation rows")] = None,
-    operating_point: Annotated[str, typer.Option(help="youden, or sensitivity:0.90")] = "youden",
+    operating_point: Annotated[str, typer.Option(help="youden, sensitivity:0.90, cost:10 or cost:10@0.02")] = "youden",
+    prevalence: Annotated[
+        float | None, typer.Option(help="the positive class's share where it is used, as in 0.02: a table of 1,000 people")
+    ] = None,
+    cost_ratio: Annotated[
+        float | None, typer.Option(help="false alarms that a missed positive costs: chooses a threshold for it too")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="also write the document here")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -29,7 +35,14 @@ def evaluate(
     origin = {**provenance(), "predictions": str(predictions)}
     if predictions.is_file():
         origin["predictions_sha256"] = sha256(predictions)
-    document = evaluate_predictions(predictions, threshold=threshold, operating_point=operating_point, provenance=origin)
+    document = evaluate_predictions(
+        predictions,
+        threshold=threshold,
+        operating_point=operating_point,
+        prevalence=prevalence,
+        cost_ratio=cost_ratio,
+        provenance=origin,
+    )
     if out:
         write_json(out, document)
     if as_json:
@@ -41,7 +54,7 @@ def evaluate(
 def compare(
     first: Annotated[Path, typer.Argument(help="a predictions.csv")],
     second: Annotated[Path, typer.Argument(help="another one about the same images")],
-    operating_point: Annotated[str, typer.Option(help="youden, or sensitivity:0.90")] = "youden",
+    operating_point: Annotated[str, typer.Option(help="youden, sensitivity:0.90, cost:10 or cost:10@0.02")] = "youden",
     out: Annotated[Path | None, typer.Option(help="also write the document here")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,6 +92,10 @@ def predict(
     masks: Annotated[
         Path | None, typer.Option(help="folder of the lesions' masks, NAME.png for NAME.jpg; for a model trained on crops")
     ] = None,
+    operating_point: Annotated[
+        str | None, typer.Option(help="another of the bundle's operating points, as in sensitivity:0.95; its card lists them")
+    ] = None,
+    prevalence: Prevalence = None,
     as_json: AsJson = False,
 ) -> None:
     """Probabilities and a decision for each image, with any subset of the metadata or none."""
@@ -93,13 +110,14 @@ def predict(
     known = {"age_years": age, "sex": _understood("--sex", sex, taxonomy.sex), "site": _understood("--site", site, taxonomy.site)}
     paths = find_images(images)
     metadata = {name: [value] * len(paths) for name, value in known.items()}
-    predictor = Predictor(bundle)
+    predictor = Predictor(bundle, operating_point=operating_point, prevalence=read_prevalence(prevalence))
     if masks:
         names = [inside[1] if (inside := container_of(path)) else path.stem for path in paths]
         paths = crop_paths(paths, names, masks, predictor.crop_margin)
     answers = predictor.predict(paths, metadata)
     if as_json:
-        print_json([asdict(answer) for answer in answers])
+        # What was not asked for has no key.
+        print_json([{key: value for key, value in asdict(answer).items() if value is not None} for answer in answers])
         return
     for answer in answers:
         typer.echo(_describe(answer))
@@ -120,8 +138,9 @@ def _understood(option: str, text: str | None, mapping: Callable[[str], str | No
 def _describe(answer: "Answer") -> str:
     ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])
     shown = "  ".join(f"{name} {probability:.3f}" for name, probability in ranked)
+    before = ""
+    if answer.unshifted:
+        before = "\n  before the prevalence: " + "  ".join(f"{name} {answer.unshifted[name]:.3f}" for name, _ in ranked)
     why = f" ({'; '.join(answer.reasons)})" if answer.reasons else ""
     referral = "have a doctor look" if answer.refer else "no referral"
-    return (
-        f"{answer.image}: {answer.decision}, {referral}{why}\n  {shown}\n  malignant in all: {answer.malignant_probability:.3f}"
-    )
+    return f"{answer.image}: {answer.decision}, {referral}{why}\n  {shown}{before}\n  malignant in all: {answer.malignant_probability:.3f}"

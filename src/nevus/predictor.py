@@ -20,7 +20,8 @@ from nevus.data.crops import split_crop
 from nevus.data.images import Pixels, load_image, shrink
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.taxonomy import MALIGNANT
-from nevus.errors import BundleError
+from nevus.errors import BundleError, DataError
+from nevus.metrics.prior import shift_prior, shift_threshold, stated_prior
 
 Probabilities = NDArray[np.float64]
 MetadataColumns = Mapping[str, Sequence[Any] | NDArray[Any]]
@@ -28,7 +29,10 @@ MetadataColumns = Mapping[str, Sequence[Any] | NDArray[Any]]
 
 @dataclass(frozen=True)
 class Answer:
-    """What nevus says of one image. `decision` is at the bundle's operating point; `refer` means: have a doctor look."""
+    """What nevus says of one image. `decision` is at the operating point; `refer` means: have a doctor look.
+
+    Where a prevalence was stated, `probabilities` are at it and `unshifted` as the bundle gives them; the decision is the same.
+    """
 
     image: str
     probabilities: dict[str, float]
@@ -36,6 +40,7 @@ class Answer:
     decision: str
     refer: bool
     reasons: list[str] = field(default_factory=list)
+    unshifted: dict[str, float] | None = None
 
 
 class Predictor:
@@ -47,6 +52,18 @@ class Predictor:
         A bundle or the path of one.
     num_threads
         Threads of the ONNX runtime; 0 lets it choose.
+    operating_point
+        One of the bundle's rules, as in "sensitivity:0.95"; by default its main one.
+    prevalence
+        Shares of some classes where it is used, as in {"mel": 0.02}; the others keep their proportions. It moves the
+        probabilities and the threshold alike, so it changes no decision.
+
+    Raises
+    ------
+    BundleError
+        The bundle cannot be loaded, has no such operating point, or does not say what shares its probabilities belong to.
+    DataError
+        The prevalence cannot be.
 
     Examples
     --------
@@ -55,7 +72,14 @@ class Predictor:
     'malignant'
     """
 
-    def __init__(self, bundle: Bundle | Path | str, num_threads: int = 0) -> None:
+    def __init__(
+        self,
+        bundle: Bundle | Path | str,
+        num_threads: int = 0,
+        *,
+        operating_point: str | None = None,
+        prevalence: Mapping[str, float] | None = None,
+    ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         document = self.bundle.document
         self._preprocessing = document["preprocessing"]
@@ -64,6 +88,8 @@ class Predictor:
         self._crop = self._preprocessing.get("crop", "none")
         self._encoder = MetadataEncoder.from_json(document["metadata"])
         self._temperature = float(document["temperature"])
+        self._point = _chosen(self.bundle, operating_point)
+        self._priors = _priors(self.bundle, prevalence) if prevalence else None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads
         options.log_severity_level = 3
@@ -162,7 +188,7 @@ class Predictor:
         return np.asarray((pixels.astype(np.float32) / 255 - self._mean) / self._std)
 
     def _answer(self, image: str, row: Probabilities) -> Answer:
-        classes, point = self.bundle.classes, self.bundle.document["operating_point"]
+        classes, point = self.bundle.classes, self._point
         probabilities = dict(zip(classes, row.tolist(), strict=True))
         malignant = [name for name in classes if name in MALIGNANT or name == "malignant"]
         malignant_probability = sum(probabilities[name] for name in malignant)
@@ -176,6 +202,8 @@ class Predictor:
         elif probabilities[positive] >= threshold:
             decision = positive
             reasons.append(f"the probability of {positive}, {probabilities[positive]:.3f}, reaches the threshold {threshold:.3f}")
+            if self._priors:
+                reasons.append(_moved(row, classes.index(positive), threshold, *self._priors))
         if decision in malignant and decision != positive:
             reasons.append(f"{decision} is malignant")
         refer = decision in malignant
@@ -183,7 +211,46 @@ class Predictor:
             # Named second, it would be sent home: no threshold is meant to hide the likeliest answer.
             reasons.append(f"{positive} is the most probable class, though below its threshold of {threshold:.3f}")
             refer = True
-        return Answer(image, probabilities, malignant_probability, decision, refer, reasons)
+        if self._priors is None:
+            return Answer(image, probabilities, malignant_probability, decision, refer, reasons)
+        # The likelihood ratio of the image decides, which no prevalence changes: decided before, shown after.
+        shifted = dict(zip(classes, shift_prior(row[None], *self._priors)[0].tolist(), strict=True))
+        return Answer(image, shifted, sum(shifted[name] for name in malignant), decision, refer, reasons, probabilities)
+
+
+def _chosen(bundle: Bundle, rule: str | None) -> Mapping[str, Any]:
+    """The bundle's operating point, or the one of its others that a rule names."""
+    main: Mapping[str, Any] = bundle.document["operating_point"]
+    if rule is None or rule == main["rule"]:
+        return main
+    points = {point["rule"]: point for point in bundle.document.get("operating_points") or []}
+    if rule not in points:
+        known = ", ".join(dict.fromkeys([main["rule"], *points]))
+        raise BundleError(f"{bundle.path}: has no operating point {rule!r}; there are {known}.")
+    return {**main, **points[rule]}
+
+
+def _priors(bundle: Bundle, prevalence: Mapping[str, float]) -> tuple[Probabilities, Probabilities]:
+    """The shares that the probabilities belong to, and those stated, the other classes in the proportions of validation."""
+    known = bundle.document.get("prior")
+    if known is None:
+        remedy = "Train it again with this nevus, or use nevus recalibrate on its predictions"
+        raise BundleError(f"{bundle.path}: does not say which shares of the classes its probabilities belong to. {remedy}.")
+    prior, usual = (np.array([known[part][name] for name in bundle.classes]) for part in ("answered", "validation"))
+    try:
+        # A class that had no validation image keeps the share that the answers give it.
+        return prior, stated_prior(bundle.classes, np.where(usual > 0, usual, prior), prevalence)
+    except ValueError as error:
+        raise DataError(f"--prevalence: {error}.") from error
+
+
+def _moved(row: Probabilities, index: int, threshold: float, prior: Probabilities, stated: Probabilities) -> str:
+    """A probability at the stated prevalence, and its threshold there where one threshold there is the same."""
+    text = f"at the stated prevalence that probability is {shift_prior(row[None], prior, stated)[0, index]:.3f}"
+    others = np.delete(stated / prior, index)
+    if np.ptp(others) > 1e-9 * others.max():
+        return text
+    return f"{text} and that threshold {shift_threshold(threshold, prior[index], stated[index]):.3f}"
 
 
 def input_sizes(size: int, resolutions: Sequence[int]) -> dict[str, int]:

@@ -13,6 +13,7 @@ import typer
 from nevus.cli import data, measuring, papers, results, training
 from nevus.cli.audit import audit
 from nevus.cli.networks import networks
+from nevus.cli.recalibrate import recalibrate
 from nevus.cli.submission import write_submission
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.command("cross-validate")(training.cross_validate)
 app.command()(training.baselines)
 app.command()(results.evaluate)
 app.command()(results.compare)
+app.command()(recalibrate)
 app.command()(results.report)
 app.command()(measuring.robustness)
 app.command()(results.predict)

@@ -17,6 +17,12 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="change one setting of the recipe; repeatable")
 ]
 ManifestPath = Annotated[Path | None, typer.Option("--manifest", help="the manifest; instead of the recipe's data.manifest")]
+Prevalence = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prevalence", metavar="CLASS=SHARE", help="a class's share where the model is used, as in mel=0.02; repeatable"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document on standard output")]
 
 
@@ -38,6 +44,18 @@ def read_manifest(path: Path, *, without_images: bool = False) -> "Manifest":
     from nevus.data.manifest import Manifest
 
     return Manifest.read(path, without_images=without_images)
+
+
+def read_prevalence(words: list[str] | None) -> dict[str, float]:
+    """Shares by class from CLASS=SHARE; whether they can be is for the receiver to say."""
+    stated: dict[str, float] = {}
+    for text in words or ():
+        name, _, share = text.partition("=")
+        try:
+            stated[name.strip()] = float(share)
+        except ValueError:
+            raise DataError(f"--prevalence {text}: expected CLASS=SHARE, as in mel=0.02 for 2% melanoma.") from None
+    return stated
 
 
 def need_torch(*others: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nevus.cli.arguments import AsJson, print_json
+from nevus.cli.arguments import AsJson, Prevalence, print_json, read_prevalence
 from nevus.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,7 +20,13 @@ def evaluate(
     truth: Annotated[Path | None, typer.Option(help="the answers, where the file has none: a ground truth or a manifest")] = None,
     logits: Annotated[bool, typer.Option("--logits", help="the file has logits in place of probabilities")] = False,
     threshold: Annotated[float | None, typer.Option(help="operating point, instead of one chosen on validation rows")] = None,
-    operating_point: Annotated[str, typer.Option(help="youden, or sensitivity:0.90")] = "youden",
+    operating_point: Annotated[str, typer.Option(help="youden, sensitivity:0.90, cost:10 or cost:10@0.02")] = "youden",
+    prevalence: Annotated[
+        float | None, typer.Option(help="the positive class's share where it is used, as in 0.02: a table of 1,000 people")
+    ] = None,
+    cost_ratio: Annotated[
+        float | None, typer.Option(help="false alarms that a missed positive costs: chooses a threshold for it too")
+    ] = None,
     intervals: Annotated[str, typer.Option(help="analytic where there is a closed form, or bootstrap, or bca")] = "analytic",
     out: Annotated[Path | None, typer.Option(help="also write the document here")] = None,
     as_json: AsJson = False,
@@ -43,6 +49,8 @@ def evaluate(
         threshold=threshold,
         operating_point=operating_point,
         intervals=intervals,
+        prevalence=prevalence,
+        cost_ratio=cost_ratio,
         provenance=origin,
     )
     if out:
@@ -55,7 +63,7 @@ def evaluate(
 
 def compare(
     predictions: Annotated[list[Path], typer.Argument(help="two or more predictions.csv about the same images")],
-    operating_point: Annotated[str, typer.Option(help="youden, or sensitivity:0.90")] = "youden",
+    operating_point: Annotated[str, typer.Option(help="youden, sensitivity:0.90, cost:10 or cost:10@0.02")] = "youden",
     margin: Annotated[float | None, typer.Option(help="say whether the second is worse by no more than this")] = None,
     out: Annotated[Path | None, typer.Option(help="also write the document here")] = None,
     as_json: AsJson = False,
@@ -103,6 +111,10 @@ def predict(
     masks: Annotated[
         Path | None, typer.Option(help="folder of the lesions' masks, NAME.png for NAME.jpg; for a model trained on crops")
     ] = None,
+    operating_point: Annotated[
+        str | None, typer.Option(help="another of the bundle's operating points, as in sensitivity:0.95; its card lists them")
+    ] = None,
+    prevalence: Prevalence = None,
     as_json: AsJson = False,
 ) -> None:
     """Probabilities and a decision for each image, with any subset of the metadata or none."""
@@ -117,13 +129,14 @@ def predict(
     known = {"age_years": age, "sex": _understood("--sex", sex, taxonomy.sex), "site": _understood("--site", site, taxonomy.site)}
     paths = find_images(images)
     metadata = {name: [value] * len(paths) for name, value in known.items()}
-    predictor = Predictor(bundle)
+    predictor = Predictor(bundle, operating_point=operating_point, prevalence=read_prevalence(prevalence))
     if masks:
         names = [inside[1] if (inside := container_of(path)) else path.stem for path in paths]
         paths = crop_paths(paths, names, masks, predictor.crop_margin)
     answers = predictor.predict(paths, metadata)
     if as_json:
-        print_json([asdict(answer) for answer in answers])
+        # What was not asked for has no key.
+        print_json([{key: value for key, value in asdict(answer).items() if value is not None} for answer in answers])
         return
     for answer in answers:
         typer.echo(_describe(answer))
@@ -144,8 +157,9 @@ def _understood(option: str, text: str | None, mapping: Callable[[str], str | No
 def _describe(answer: "Answer") -> str:
     ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])
     shown = "  ".join(f"{name} {probability:.3f}" for name, probability in ranked)
+    before = ""
+    if answer.unshifted:
+        before = "\n  before the prevalence: " + "  ".join(f"{name} {answer.unshifted[name]:.3f}" for name, _ in ranked)
     why = f" ({'; '.join(answer.reasons)})" if answer.reasons else ""
     referral = "have a doctor look" if answer.refer else "no referral"
-    return (
-        f"{answer.image}: {answer.decision}, {referral}{why}\n  {shown}\n  malignant in all: {answer.malignant_probability:.3f}"
-    )
+    return f"{answer.image}: {answer.decision}, {referral}{why}\n  {shown}{before}\n  malignant in all: {answer.malignant_probability:.3f}"

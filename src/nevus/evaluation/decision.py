@@ -148,7 +148,7 @@ def _missed_figures(tested: Tested, truth: Flags) -> dict[str, WeightedFigure | 
     flags = tested.judged.flags
     if flags is None or len(tested.predictions.classes) == 2:
         return {}
-    missed = truth & np.logical_not(flags)
+    missed = truth & ~flags
     likeliest = tested.judged.probabilities.argmax(axis=1)
     return {f"missed/{name}": Share(likeliest == index, missed) for index, name in enumerate(tested.predictions.classes)}
 

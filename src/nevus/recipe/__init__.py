@@ -45,7 +45,7 @@ class Recipe(Section):
     data: DataRecipe = DataRecipe()
     model: ModelRecipe = ModelRecipe()
     training: TrainingRecipe = TrainingRecipe()
-    operating_point: str = Field("youden", pattern=r"^(youden|sensitivity:0?\.\d+)$")
+    operating_point: str = Field("youden", pattern=r"^(youden|sensitivity:0?\.\d+|cost:\d+(\.\d+)?(@0?\.\d+)?)$")
 
     @classmethod
     def read(cls, path: Path | str, settings: Sequence[str] = ()) -> "Recipe":

@@ -110,7 +110,7 @@ def _scalings(document: Document) -> Html:
     why = [f"– {_METHODS[name]}: {reason}." for name, reason in document["reasons"].items()]
     note = (
         f"Fitted on {where[document['fitted_on']]}. Log-loss, Brier score and calibration error are better when lower. The "
-        "accuracy is that of the most probable class. Our own models already carry a temperature."
+        "accuracy is that of the most probable class. Models of nevus already carry a temperature."
     )
     return join([shown, *(element("p", text, class_="note") for text in (note, *why))])
 
@@ -118,7 +118,12 @@ def _scalings(document: Document) -> Html:
 def _cell(figure: Document, difference: Document | None) -> Html:
     if difference is None or difference["value"] is None:
         return number(figure["value"], figure.get("reason") or "")
-    change = f"{difference['value']:+.3f}"
+    change = _signed(difference["value"])
     if difference["low"] is not None:
-        change += f", {difference['low']:+.3f} to {difference['high']:+.3f}"
+        change += f", {_signed(difference['low'])} to {_signed(difference['high'])}"
     return join([number(figure["value"]), element("span", f"({change})", class_="interval")], " ")
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.3f}"
+    return "0.000" if text in ("+0.000", "-0.000") else text

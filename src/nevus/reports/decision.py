@@ -98,12 +98,14 @@ def _thresholds(rule: Document) -> Html:
 def _people(decided: list[Document], place: int, positive: str) -> Html:
     """The 2 × 2 tables at one prevalence, a row a rule."""
     first, name = decided[0]["per_1000"][place], class_name(positive)
+    # Of the test images themselves the table before has them.
+    values = ("ppv", "npv") if place else ()
     rows = [
         (
             rule_name(rule["rule"]),
             *(f"{people[part]:,}" for part in _PEOPLE),
             f"{people['true_positives'] + people['false_positives']:,}",
-            *(with_interval(rule["per_1000"][place][figure]) for figure in ("ppv", "npv")),
+            *(with_interval(rule["per_1000"][place][figure]) for figure in values),
         )
         for rule in decided
         for people in (rule["per_1000"][place]["people"],)
@@ -116,8 +118,7 @@ def _people(decided: list[Document], place: int, positive: str) -> Html:
         "false alarms",
         "rightly not flagged",
         "flagged in all",
-        "PPV",
-        "NPV",
+        *map(str.upper, values),
     )
     return table(caption, header, rows)
 
@@ -150,10 +151,12 @@ def _best(curve: Document) -> str:
     better = low > np.maximum(treat_all, 0)
     if not better.any():
         return "at no threshold is the model clearly better than flagging everybody or nobody"
-    at = np.round(100 * _floats(curve["thresholds"])[better]).astype(int)
-    if len(at) == at[-1] - at[0] + 1:
-        return f"from {at[0]}% to {at[-1]}% the model is clearly better than flagging everybody or nobody"
-    return f"at {len(at)} of {len(better)} thresholds the model is clearly better than flagging everybody or nobody"
+    at = np.round(100 * _floats(curve["thresholds"])).astype(int)
+    first = int(np.argmax(better))
+    worse = np.flatnonzero(~better[first:])
+    last = first + int(worse[0]) - 1 if len(worse) else len(better) - 1
+    reach = f"from {at[first]}% to {at[last]}%" if last > first else f"at {at[first]}%"
+    return f"{reach} the model is clearly better than flagging everybody or nobody"
 
 
 def _floats(values: list[float | None]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":

@@ -1,6 +1,6 @@
 """The model card, generated from what the bundle says; nothing in it is typed by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _CROPS = {"none": "of the whole photo", "mask": "of the lesion **by its mask, without which this model gives no answer**"}
@@ -41,6 +41,9 @@ def model_card(document: Mapping[str, Any]) -> str:
         rows["Teacher"] = (
             f"distilled (CRCKD) from weights with SHA-256 {document['teacher_sha256'][:12]}…, trained on the same images"
         )
+    if "prior" in document:
+        shares = ", ".join(f"{name} {share:.3f}" for name, share in document["prior"]["answered"].items())
+        rows["Shares the answers belong to"] = f"{shares}; for your clinic's give `nevus predict --prevalence`"
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     credits = "\n".join(f"- {text}" for text in data["attributions"])
     return f"""# {document["name"]}
@@ -56,8 +59,26 @@ What was measured, and on whom, stands in the model card that `nevus report` wri
 
 Metadata may be given in any part or not at all. The probabilities are those of the training data's class mix as the loss
 weighted it; they were calibrated with one temperature on validation images, not on your patients.
-
+{_operating_points(document.get("operating_points") or [], point["positive"])}
 ## Image credits
 
 {credits or "None stated in the manifest."}
+"""
+
+
+def _operating_points(points: Sequence[Mapping[str, Any]], positive: str | None) -> str:
+    """The thresholds that `nevus predict --operating-point` can choose among."""
+    if not points:
+        return ""
+    keys = ("threshold", "sensitivity", "specificity")
+    lines = [" | ".join(["", point["rule"], *(f"{point[key]:.4f}" for key in keys), ""]).strip() for point in points]
+    table = "\n".join(["| rule | threshold | sensitivity | specificity |", "|---|---|---|---|", *lines])
+    return f"""
+## Operating points
+
+Each is a threshold on the probability of {positive}; choose one with `nevus predict --operating-point RULE`. Sensitivity and
+specificity are those of the {points[0]["num_positives"]} and {points[0]["num_negatives"]} validation images it was chosen on: expect less
+of new images.
+
+{table}
 """

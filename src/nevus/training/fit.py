@@ -19,7 +19,7 @@ from nevus.data.splits import Parts, split
 from nevus.exporters.onnx import export_onnx
 from nevus.files import write
 from nevus.metrics.calibration import fit_temperature
-from nevus.metrics.decision import choose_threshold
+from nevus.metrics.decision import USUAL_RULES, choose_threshold, operating_points
 from nevus.networks.classifier import LesionClassifier
 from nevus.predictor import softmax
 from nevus.provenance import provenance
@@ -29,6 +29,7 @@ from nevus.training.checkpoint import save_weights
 from nevus.training.loader import Examples
 from nevus.training.log import LiveProgress
 from nevus.training.loop import train
+from nevus.training.prior import answered_prior
 from nevus.training.processes import is_main, wait_for_everyone
 from nevus.training.run import COLUMNS, Run, begin_run, create_network
 from nevus.training.teacher import check_teacher, create_distiller, load_network, teacher_folder, teacher_recipe
@@ -122,6 +123,8 @@ def fit_rows(
         **origin,
         "temperature": temperature,
         "operating_point": _operating_point(run, softmax(logits, temperature), targets),
+        "operating_points": _operating_points(run, softmax(logits, temperature), targets),
+        "prior": _prior(run, parts),
         "precision": run.precision,
         "provenance": provenance(),
     }
@@ -184,6 +187,25 @@ def _operating_point(run: Run, probabilities: NDArray[np.float64], targets: NDAr
         index = run.classes.index(positive)
         point["threshold"] = choose_threshold(run.recipe.operating_point, probabilities[:, index], targets == index)
     return {**point, "chosen_on": f"{len(targets)} validation images"}
+
+
+def _operating_points(run: Run, probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> list[dict[str, object]]:
+    """The recipe's rule and the usual ones, each with what it does on the validation rows."""
+    positive = positive_class(run.classes)
+    if positive is None:
+        return []
+    index = run.classes.index(positive)
+    return operating_points((run.recipe.operating_point, *USUAL_RULES), probabilities[:, index], targets == index)
+
+
+def _prior(run: Run, parts: Parts) -> dict[str, object]:
+    """The shares of the classes that the answers belong to, and those of the validation rows, which fitted the temperature."""
+    counts = [np.bincount(run.targets[rows], minlength=len(run.classes)) for rows in (parts.train, parts.validation)]
+    answered = answered_prior(run.recipe.training, counts[0], run.classes)
+    return {
+        "answered": dict(zip(run.classes, answered.tolist(), strict=True)),
+        "validation": dict(zip(run.classes, (counts[1] / counts[1].sum()).tolist(), strict=True)),
+    }
 
 
 def _training_data(run: Run, parts: Parts) -> dict[str, object]:

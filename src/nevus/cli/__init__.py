@@ -14,6 +14,7 @@ from nevus.cli import data, papers, results, training
 from nevus.cli.audit import audit
 from nevus.cli.networks import networks
 from nevus.cli.submission import write_submission
+from nevus.cli.tracking import track
 
 app = typer.Typer(
     help="Classify skin lesions from a dermoscopy image, age, sex and body site, and measure honestly how well. "
@@ -33,6 +34,7 @@ app.command()(training.baselines)
 app.command()(results.evaluate)
 app.command()(results.compare)
 app.command()(results.report)
+app.command()(track)
 app.command()(results.predict)
 app.command("write-submission")(write_submission)
 app.command()(networks)

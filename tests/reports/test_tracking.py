@@ -71,6 +71,18 @@ def test_tensorboard_reads_back_what_the_evaluation_says(folder: Path, evaluatio
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
+def test_every_summary_says_its_data_class(folder: Path, tmp_path: Path) -> None:
+    """TensorBoard's own reader guesses it; its fast loader, which is the default, shows nothing without it."""
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    track(folder, "tensorboard", str(tmp_path))
+    [path] = (tmp_path / "small").glob("events*")
+    values = [value for raw in RawEventFileLoader(str(path)).Load() for value in Event.FromString(raw).summary.value]
+    assert len(values) > 50
+    assert all(value.metadata.data_class for value in values)
+
+
 def test_mlflow_reads_back_what_the_evaluation_says(folder: Path, evaluation: dict[str, Any], tmp_path: Path) -> None:
     from mlflow.tracking import MlflowClient
 

@@ -68,9 +68,13 @@ def _writer(folder: Path, time_seconds: float) -> Iterator[Any]:
 
 
 def _scalar(name: str, value: float) -> Any:
-    """A scalar of 64 bits: the usual `simple_value` has 32, and would not be the evaluation's number."""
-    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+    """A scalar of 64 bits: the usual `simple_value` has 32, and would not be the evaluation's number.
+
+    Without the data class TensorBoard's fast loader shows nothing.
+    """
+    from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary, SummaryMetadata
     from tensorboard.util.tensor_util import make_tensor_proto
 
-    metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="scalars"))
+    plugin = SummaryMetadata.PluginData(plugin_name="scalars")
+    metadata = SummaryMetadata(plugin_data=plugin, data_class=DATA_CLASS_SCALAR)
     return Summary(value=[Summary.Value(tag=name, metadata=metadata, tensor=make_tensor_proto(np.float64(value)))])

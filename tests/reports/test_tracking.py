@@ -1,4 +1,4 @@
-"""What TensorBoard and MLflow read back is what evaluation.json and the logs say: to the last bit, of the 32 that TensorBoard keeps."""
+"""What MLflow reads back is what evaluation.json and the logs say, to the last bit; TensorBoard keeps 32 of them."""
 
 import json
 import os

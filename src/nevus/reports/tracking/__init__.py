@@ -20,8 +20,9 @@ TARGETS: dict[str, tuple[str, Callable[[Run, Tracked, str], str]]] = {
 def track(folder: Path | str, to: str, out: str) -> str:
     """Send the figures of a finished run to TensorBoard or MLflow; say where they lie.
 
-    Each figure of evaluation.json goes with its limits and count; undefined ones are left out. TensorBoard keeps 32 bits. The folds'
-    figures and learning curves (a step an epoch) go into a run of their own each. The recipe's settings are the parameters.
+    Each figure of evaluation.json goes with its limits and count; undefined ones are left out. TensorBoard keeps 32 bits of it.
+    The folds' figures and learning curves (a step an epoch) go into a run of their own each. The recipe's settings are the
+    parameters.
 
     Parameters
     ----------

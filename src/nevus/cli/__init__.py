@@ -15,6 +15,7 @@ from nevus.cli.audit import audit
 from nevus.cli.networks import networks
 from nevus.cli.recalibrate import recalibrate
 from nevus.cli.submission import write_submission
+from nevus.cli.tracking import track
 
 app = typer.Typer(
     help="Classify skin lesions from a dermoscopy image, age, sex and body site, and measure honestly how well. "
@@ -36,6 +37,7 @@ app.command()(results.compare)
 app.command()(recalibrate)
 app.command()(results.report)
 app.command()(measuring.robustness)
+app.command()(track)
 app.command()(results.predict)
 app.command("write-submission")(write_submission)
 app.command()(networks)

@@ -12,6 +12,7 @@ from nevus.data.images import pack_side, read_image
 from nevus.data.manifest import Manifest
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import pack_images
+from nevus.errors import BundleError, DataError
 from nevus.predictor import Predictor, softmax
 from nevus.recipe import Recipe
 from nevus.training.fit import fit
@@ -113,3 +114,44 @@ def test_four_views_make_the_answer_blind_to_mirrors_and_one_view_does_not(bundl
         assert np.abs(single.logits(mirrored) - single.logits(images)).max() > 1e-3
     by_hand = np.mean([single.logits([image[::r, ::c] for image in images]) for r in (1, -1) for c in (1, -1)], axis=0)
     assert np.allclose(four.logits(images), by_hand, atol=1e-4)
+
+
+def test_a_stated_prevalence_moves_the_probabilities_and_no_decision(bundle: Bundle, phantoms: Manifest) -> None:
+    paths = phantoms.paths()[:60]
+    usual = Predictor(bundle).predict(paths)
+    assert len({answer.decision for answer in usual}) > 1
+    for stated in ({"mel": 0.001}, {"mel": 0.001, "nv": 0.5}):
+        moved = Predictor(bundle, prevalence=stated).predict(paths)
+        assert [answer.decision for answer in moved] == [answer.decision for answer in usual]
+        assert [answer.refer for answer in moved] == [answer.refer for answer in usual]
+        for before, after in zip(usual, moved, strict=True):
+            assert after.unshifted == before.probabilities
+            assert after.probabilities["mel"] < before.probabilities["mel"]
+            assert sum(after.probabilities.values()) == pytest.approx(1)
+    prior = bundle.document["prior"]["answered"]
+    flagged = [answer for answer in Predictor(bundle, prevalence={"mel": 0.001}).predict(paths) if answer.decision == "mel"]
+    assert all("at the stated prevalence that probability is" in answer.reasons[1] for answer in flagged)
+    assert sum(prior.values()) == pytest.approx(1)
+    with pytest.raises(DataError, match="no class here"):
+        Predictor(bundle, prevalence={"wart": 0.1})
+
+
+def test_another_operating_point_of_the_bundle_decides(bundle: Bundle, phantoms: Manifest) -> None:
+    points = {point["rule"]: point for point in bundle.document["operating_points"]}
+    assert set(points) == {"youden", "sensitivity:0.80", "sensitivity:0.90", "sensitivity:0.95"}
+    assert points["youden"]["threshold"] == bundle.document["operating_point"]["threshold"]
+    assert points["sensitivity:0.95"]["sensitivity"] >= 0.95
+    card = (bundle.path / "README.md").read_text(encoding="utf-8")
+    assert f"| sensitivity:0.95 | {points['sensitivity:0.95']['threshold']:.4f} |" in card
+    for answer in Predictor(bundle, operating_point="sensitivity:0.95").predict(phantoms.paths()[:60]):
+        assert (answer.decision == "mel") == (answer.probabilities["mel"] >= points["sensitivity:0.95"]["threshold"])
+    with pytest.raises(BundleError, match="there are youden, sensitivity"):
+        Predictor(bundle, operating_point="sensitivity:0.5")
+
+
+def test_a_bundle_from_before_all_this_still_answers(bundle: Bundle, phantoms: Manifest) -> None:
+    document = {key: value for key, value in bundle.document.items() if key not in ("operating_points", "prior")}
+    old = replace(bundle, document=document)
+    assert Predictor(old).predict(phantoms.paths()[:2]) == Predictor(bundle).predict(phantoms.paths()[:2])
+    with pytest.raises(BundleError, match="does not say which shares"):
+        Predictor(old, prevalence={"mel": 0.02})

@@ -162,4 +162,7 @@ def _describe(answer: "Answer") -> str:
         before = "\n  before the prevalence: " + "  ".join(f"{name} {answer.unshifted[name]:.3f}" for name, _ in ranked)
     why = f" ({'; '.join(answer.reasons)})" if answer.reasons else ""
     referral = "have a doctor look" if answer.refer else "no referral"
-    return f"{answer.image}: {answer.decision}, {referral}{why}\n  {shown}{before}\n  malignant in all: {answer.malignant_probability:.3f}"
+    return (
+        f"{answer.image}: {answer.decision}, {referral}{why}\n  {shown}{before}\n"
+        f"  malignant in all: {answer.malignant_probability:.3f}"
+    )

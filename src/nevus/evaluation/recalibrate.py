@@ -37,7 +37,7 @@ def recalibrate(
     """Scale probabilities as validation rows say, then move them to stated shares of the classes (Saerens et al. 2002).
 
     Each fold's rows, validation and test, are changed by what its validation rows say (under a paper's protocol its test rows:
-    optimistic). Moving takes it that the lesions of each class look as they do here. Rows of folds that test nothing are left out.
+    optimistic). Moving takes it that the lesions of each class look as they do here. Rows of folds that test nothing go.
 
     Parameters
     ----------

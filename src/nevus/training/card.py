@@ -70,6 +70,7 @@ def _operating_points(points: Sequence[Mapping[str, Any]], positive: str | None)
     """The thresholds that `nevus predict --operating-point` can choose among."""
     if not points:
         return ""
+    on = f"{points[0]['num_positives']} positive and {points[0]['num_negatives']} negative"
     keys = ("threshold", "sensitivity", "specificity")
     lines = [" | ".join(["", point["rule"], *(f"{point[key]:.4f}" for key in keys), ""]).strip() for point in points]
     table = "\n".join(["| rule | threshold | sensitivity | specificity |", "|---|---|---|---|", *lines])
@@ -77,8 +78,7 @@ def _operating_points(points: Sequence[Mapping[str, Any]], positive: str | None)
 ## Operating points
 
 Each is a threshold on the probability of {positive}; choose one with `nevus predict --operating-point RULE`. Sensitivity and
-specificity are those of the {points[0]["num_positives"]} and {points[0]["num_negatives"]} validation images it was chosen on: expect less
-of new images.
+specificity are those of the validation images it was chosen on, {on}: expect less of new images.
 
 {table}
 """

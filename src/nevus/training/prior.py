@@ -10,7 +10,7 @@ from nevus.training.sampler import epoch_counts
 
 
 def answered_prior(recipe: TrainingRecipe, class_counts: NDArray[np.int64], classes: Sequence[str]) -> NDArray[np.float64]:
-    """The shares of the classes, (C,), at which softmax of the logits is the probability of each: images shown times their weight.
+    """The shares of the classes, (C,), at which softmax of the logits is the probability of each: images times weight.
 
     Weights that are one over the count, and a prior that was added to the logits while training, both make it equal shares. A
     temperature other than 1 leaves equal shares equal and bends others a little.

@@ -10,8 +10,8 @@ from nevus.evaluation.evaluate import group_indices, judge
 from nevus.evaluation.figures import overall, value
 from nevus.evaluation.operating_point import operating_point
 from nevus.evaluation.predictions import Predictions
+from nevus.metrics.bootstrap import percentile_interval, resample
 from nevus.metrics.comparison import effect
-from nevus.metrics.intervals import percentile_interval, resample
 
 FIGURES = ("balanced_accuracy", "auc", "macro_auc", "accuracy", "recall_sd")
 NUM_RESAMPLES = 1000

@@ -43,7 +43,7 @@ def test_pairs_differ_in_one_factor(effects: ModuleType) -> None:
 def test_effects_are_those_of_a_comparison_and_their_mean(effects: ModuleType) -> None:
     tables = {"a + b": answers(2.0, 0), "a": answers(1.5, 1), "b": answers(1.0, 2), "none": answers(0.5, 3)}
     document = effects.summarise(tables, ["a", "b"])
-    evaluated = evaluate(tables["a"], num_resamples=200)["metrics"]
+    evaluated = evaluate(tables["a"], intervals="bootstrap", num_resamples=200)["metrics"]
     for name, cell in document["cells"]["a"].items():
         assert [cell[part] for part in ("value", "low", "high")] == [evaluated[name][part] for part in ("value", "low", "high")]
     for name, found in document["effects"]["a"]["from the full system"].items():

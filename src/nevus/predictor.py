@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from nevus.bundle import Bundle
-from nevus.data.augment import MIRRORS, centre_matrix, warp
+from nevus.data.augment import VIEWS, View, centre_matrix, warp
 from nevus.data.crops import split_crop
 from nevus.data.images import Pixels, load_image, shrink
 from nevus.data.metadata import MetadataEncoder
@@ -100,6 +100,11 @@ class Predictor:
             raise BundleError(f"{path}: cannot be loaded ({error}). Copy the bundle again.") from error
 
     @property
+    def short_side(self) -> int:
+        """The side, in pixels, that an image's shorter one is brought to before it is stretched to the network's input."""
+        return int(self._preprocessing["short_side"])
+
+    @property
     def crop_margin(self) -> float:
         """How much is left about each lesion, for `nevus.data.masks.crop_paths`; a bundle trained on whole images has none."""
         if self._crop == "none":
@@ -163,8 +168,8 @@ class Predictor:
         # A network without metadata has no use for two of the inputs, and ONNX keeps only what is used.
         used = {value.name: inputs[value.name] for value in self._session.get_inputs() if value.name in inputs}
         total = np.zeros((len(images), len(self.bundle.classes)), np.float32)
-        for axes in MIRRORS[: self._preprocessing["views"]]:
-            views = {name: np.flip(batch, axes).transpose(0, 3, 1, 2) for name, batch in inputs_at.items()}
+        for view in VIEWS[: self._preprocessing["views"]]:
+            views = {name: _seen(batch, view).transpose(0, 3, 1, 2) for name, batch in inputs_at.items()}
             given = {name: np.ascontiguousarray(view) for name, view in views.items()}
             total += self._session.run(["logits"], {**used, **given})[0]
         return total / np.float32(self._preprocessing["views"])
@@ -255,6 +260,11 @@ def input_sizes(size: int, resolutions: Sequence[int]) -> dict[str, int]:
     {'images': 128, 'images_96': 96, 'images_160': 160}
     """
     return {"images": size, **{f"images_{side}": side for side in resolutions}}
+
+
+def _seen(batch: NDArray[np.float32], view: View) -> NDArray[np.float32]:
+    """The batch (N, H, W, 3) in another view."""
+    return np.flip(batch.swapaxes(1, 2) if view.transposed else batch, view.axes)
 
 
 def softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:

@@ -498,3 +498,26 @@ def test_a_second_table_that_would_not_be_read_is_refused(tmp_path: Path) -> Non
         prepare("ham10000", images=[images], metadata=table, lesions=table)
     with pytest.raises(DataError, match="the folders' names are the answers"):
         prepare("folders", images=[images], metadata=table)
+
+
+def test_skin_type_is_kept_where_the_archive_has_it_and_is_part_of_the_manifests_hash(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    ids = [f"ISIC_000000{number}" for number in range(4)]
+    for name in ids:
+        (tmp_path / "images" / f"{name}.jpg").write_bytes(b"")
+    table = pd.DataFrame({"isic_id": ids, "diagnosis_1": ["Benign", "Malignant", "Benign", "Malignant"]})
+    table["fitzpatrick_skin_type"] = ["III", "4", "", "VII"]
+    table.to_csv(tmp_path / "archive.csv", index=False)
+    manifest = prepare("isic-archive", images=[tmp_path / "images"], metadata=tmp_path / "archive.csv")
+    assert list(manifest.frame["skin_type"]) == ["III", "IV", "", ""]
+    written = manifest.write(tmp_path / "manifest.csv")
+    again = Manifest.read(tmp_path / "manifest.csv", check_files=False)
+    assert list(again.frame["skin_type"]) == ["III", "IV", "", ""]
+    assert again.sha256 == written.sha256
+    without = Manifest.build(
+        pd.read_csv(tmp_path / "manifest.csv", dtype=str, keep_default_na=False).drop(columns="skin_type"),
+        tmp_path,
+        tmp_path / "manifest.csv",
+        check_files=False,
+    )
+    assert without.sha256 != again.sha256

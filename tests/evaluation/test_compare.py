@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from command_line import nevus
 from nevus.errors import DataError
@@ -97,3 +98,57 @@ def test_the_verb_prints_and_writes_the_document(
     code, _, err = nevus(monkeypatch, capsys, "compare", paths[0], tmp_path / "none.csv")
     assert code == 2
     assert "none.csv" in err
+
+
+def two_files(folder: Path) -> tuple[Path, Path]:
+    """A weak and a better answer about 240 single images of two classes, with validation rows for their thresholds."""
+    rng = np.random.default_rng(0)
+    positives = np.arange(480) % 3 == 0
+    paths = []
+    for name, skill in (("weak", 0.5), ("better", 1.5)):
+        scores = 1 / (1 + np.exp(-(rng.normal(0, 1, 480) + skill * (positives - 0.5))))
+        table = pd.DataFrame({"image_id": [f"I{k}" for k in range(480)], "target": np.where(positives, "malignant", "benign")})
+        table["split"] = np.where(np.arange(480) < 240, "test", "validation")
+        table.assign(p_benign=1 - scores, p_malignant=scores).to_csv(folder / f"{name}.csv", index=False)
+        paths.append(folder / f"{name}.csv")
+    return paths[0], paths[1]
+
+
+def test_a_difference_comes_with_its_classical_test_and_how_many_would_show_it(tmp_path: Path) -> None:
+    first, second = two_files(tmp_path)
+    differences = compare(first, second, num_resamples=200)["differences"]
+    assert differences["auc"]["test"]["method"] == "DeLong's paired test"
+    assert differences["accuracy"]["test"]["method"] == "McNemar's exact test"
+    assert sum(differences["accuracy"]["test"]["only_first_only_second"]) > 0
+    assert differences["brier"]["test"] is None
+    assert differences["auc"]["groups_needed"] > 0
+
+
+def test_a_margin_has_a_verdict_by_the_worst_that_the_interval_allows(tmp_path: Path) -> None:
+    first, second = two_files(tmp_path)
+    wide = compare(first, second, margin=0.9, num_resamples=200)["differences"]
+    assert all(found["non_inferior"]["value"] for found in wide.values())
+    narrow = compare(first, second, margin=1e-6, num_resamples=200)["differences"]
+    for name, found in narrow.items():
+        gain = (-found["high"], -found["low"]) if name in ("brier", "recall_sd") else (found["low"], found["high"])
+        expected = True if gain[0] > -1e-6 else False if gain[1] < -1e-6 else None
+        assert found["non_inferior"]["value"] is expected
+
+
+def test_many_systems_are_compared_pair_by_pair_and_holm_allows_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = two_files(tmp_path)
+    code, out, _ = nevus(monkeypatch, capsys, "compare", first, second, first, "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["num_pairs"] == 3
+    p = [part["differences"]["auc"]["p"] for part in document["comparisons"]]
+    adjusted = [part["differences"]["auc"]["p_holm"] for part in document["comparisons"]]
+    assert adjusted == pytest.approx(list(multipletests(p, method="holm")[1]))
+    code, out, _ = nevus(monkeypatch, capsys, "compare", first, second, first, "--margin", "0.05")
+    assert code == 0
+    assert out.count("Not inferior by a margin of 0.05?") == 3
+    code, _, err = nevus(monkeypatch, capsys, "compare", first)
+    assert code == 2
+    assert "at least two" in err

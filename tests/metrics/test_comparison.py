@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nevus.metrics.bootstrap import Floats, WeightedFigure, resample
 from nevus.metrics.classification import weighted_auc
 from nevus.metrics.comparison import compare_figures, effect
-from nevus.metrics.intervals import Floats, WeightedFigure, resample
 
 
 def accuracy(right: Floats) -> dict[str, WeightedFigure]:

@@ -15,12 +15,13 @@ import pytest
 from fabricated_run import SEVEN, TWO, fabricate
 
 from nevus.errors import DataError
+from nevus.evaluation.compare import compare
 from nevus.evaluation.evaluate import evaluate
 from nevus.files import write_json
 from nevus.reports.material import leak
 from nevus.reports.page import write_report
 from nevus.reports.run import Run
-from nevus.reports.side_by_side import adjacent
+from nevus.reports.side_by_side import adjacent, differences
 
 VOID = {"img", "meta"}
 LOADING = ("src", "href", "srcset", "poster", "data", "action")
@@ -98,7 +99,8 @@ def test_ids_are_unique_and_every_link_and_label_has_its_target(report: Callable
     page = report(*ALL)
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
-    wanted = {str(attributes["href"]).removeprefix("#") for attributes in page.having("a") + page.having("use")}
+    links = [str(attributes["href"]) for attributes in page.having("a") + page.having("use")]
+    wanted = {link.removeprefix("#") for link in links if not link.startswith("https://")}
     wanted |= {str(attributes["aria-labelledby"]) for _, attributes in page.elements if "aria-labelledby" in attributes}
     wanted |= set(re.findall(r"url\(#([^)]+)\)", page.source))
     assert wanted <= set(ids)
@@ -107,7 +109,10 @@ def test_ids_are_unique_and_every_link_and_label_has_its_target(report: Callable
 @pytest.mark.slow
 def test_nothing_is_loaded_and_nothing_runs(report: Callable[..., Page]) -> None:
     page = report(*ALL)
-    loaded = [str(value) for _, attributes in page.elements for name, value in attributes.items() if name in LOADING]
+    elements = [attributes for tag, attributes in page.elements if tag != "a"]
+    loaded = [str(value) for attributes in elements for name, value in attributes.items() if name in LOADING]
+    # A link is followed by the reader alone.
+    assert all(re.match(r"#|https://(www\.tripod-statement|pubs\.rsna)\.org/", str(link["href"])) for link in page.having("a"))
     assert loaded
     assert all(value.startswith(("#", "data:image/jpeg;base64,")) for value in loaded)
     assert not re.search(r"url\((?!#)|@import", page.source)
@@ -190,7 +195,8 @@ def test_the_leak_is_counted_by_hand() -> None:
 def test_the_gap_of_one_recipe_under_two_protocols_is_a_sentence(runs: dict[str, Path], report: Callable[..., Page]) -> None:
     page = report(*ALL)
     ours, theirs = (_evaluation(runs[name])["metrics"]["macro_auc"]["value"] for name in ("strict", "paper"))
-    assert f"macro AUC {theirs:.3f} against {ours:.3f} (a gap of {theirs - ours:+.3f})" in page.text
+    assert re.search(rf"macro AUC {theirs:.3f} \[[^]]*\], under strict {ours:.3f} \[", page.text)
+    assert f"the protocol alone is worth {theirs - ours:+.3f} [" in page.text
     # "soft" has another name but the same data, network and training; "two" asks another question of other images.
     assert page.text.count("only the protocol differs") == 2
 
@@ -199,6 +205,17 @@ def test_the_gap_of_one_recipe_under_two_protocols_is_a_sentence(runs: dict[str,
 def test_runs_of_one_experiment_stand_side_by_side_the_strict_one_first_whatever_their_order(runs: dict[str, Path]) -> None:
     read = [Run.read(runs[name], name) for name in ("paper", "two", "strict")]
     assert [run.anchor for run in adjacent(read)] == ["strict", "paper", "two"]
+
+
+@pytest.mark.slow
+def test_later_runs_are_compared_with_the_first_image_by_image_or_it_is_said_why_not(runs: dict[str, Path]) -> None:
+    read = [Run.read(runs[name], name) for name in ("strict", "paper", "two")]
+    said = str(differences(read))
+    expected = compare(read[0].predictions, read[1].predictions, num_resamples=1000)["differences"]["macro_auc"]
+    assert f"{expected['value']:+.3f}" in said
+    assert f"{expected['low']:+.3f} to {expected['high']:+.3f}" in said
+    assert "The protocols differ" in said
+    assert "two, strict is not compared with" in said
 
 
 @pytest.mark.slow
@@ -290,6 +307,19 @@ def test_the_page_is_small_and_the_same_each_time(runs: dict[str, Path], report:
 
 
 @pytest.mark.slow
+def test_photographs_beyond_the_pages_size_are_left_out_and_counted(
+    runs: dict[str, Path], report: Callable[..., Page], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = report("strict")
+    monkeypatch.setattr("nevus.reports.page.MAX_BYTES", len(whole.source.encode()) - 30_000)
+    page = Page(write_report([runs["strict"]], tmp_path / "small.html"))
+    assert len(page.source.encode()) < len(whole.source.encode()) - 15_000
+    num_left_out = len(whole.having("img")) - len(page.having("img"))
+    assert num_left_out > 0
+    assert f"{num_left_out} of {len(whole.having('img'))} photographs are left out" in page.text
+
+
+@pytest.mark.slow
 def test_photographs_of_a_manifest_shared_by_two_runs_are_shown_once(runs: dict[str, Path], report: Callable[..., Page]) -> None:
     assert report(*ALL).text.count("Four photographs a class") == 2
     assert report(*ALL).text.count("are shown with the run above") == 3
@@ -305,6 +335,7 @@ def test_bare_predictions_of_another_program_make_a_page_too(tmp_path: Path) -> 
     assert (tmp_path / "report.html").exists()
     for words in (
         "Unknown protocol.",
+        "Whether the system was fitted to the images counted here is not recorded: 60 images",
         "cannot be checked",
         "does not record its manifest",
         "Nothing was recorded",
@@ -324,6 +355,19 @@ def test_a_folder_that_is_no_run_and_no_run_at_all_are_refused(tmp_path: Path) -
     with pytest.raises(DataError, match="Give at least one run folder"):
         write_report([], tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_an_evaluation_of_other_answers_is_refused_with_the_remedy(runs: dict[str, Path], tmp_path: Path) -> None:
+    run, evaluation = tmp_path / "run", _evaluation(runs["two"])
+    shutil.copytree(runs["two"], run)
+    for name, value in (("num_images", 119), ("classes", ["malignant", "benign"]), ("protocol", "paper-zoome")):
+        write_json(run / "evaluation.json", {**evaluation, name: value})
+        with pytest.raises(DataError, match=r"evaluation\.json says .* predictions\.csv .* Evaluate again: nevus evaluate"):
+            Run.read(run)
+    write_json(run / "evaluation.json", {"metrics": {}})
+    with pytest.raises(DataError, match=r"no evaluation, it has no protocol, .*, provenance\. nevus evaluate writes one"):
+        Run.read(run)
 
 
 @pytest.mark.slow

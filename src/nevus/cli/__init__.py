@@ -10,10 +10,12 @@ from typing import Annotated
 
 import typer
 
-from nevus.cli import data, papers, results, training
+from nevus.cli import data, measuring, papers, results, training
 from nevus.cli.audit import audit
 from nevus.cli.networks import networks
 from nevus.cli.recalibrate import recalibrate
+from nevus.cli.submission import write_submission
+from nevus.cli.tracking import track
 
 app = typer.Typer(
     help="Classify skin lesions from a dermoscopy image, age, sex and body site, and measure honestly how well. "
@@ -34,7 +36,10 @@ app.command()(results.evaluate)
 app.command()(results.compare)
 app.command()(recalibrate)
 app.command()(results.report)
+app.command()(measuring.robustness)
+app.command()(track)
 app.command()(results.predict)
+app.command("write-submission")(write_submission)
 app.command()(networks)
 app.command("check-paper")(papers.check_paper)
 app.command()(papers.reproduce)

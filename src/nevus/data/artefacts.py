@@ -1,4 +1,4 @@
-"""Hair, ruler, ink, bubbles, vignette, colour cast, blur, noise and exposure, drawn onto an image.
+"""Hair, ruler, ink, bubbles, vignette, colour cast, blur, noise, exposure, JPEG, low resolution and rotation of an image.
 
 The only place that draws them: for phantoms, for augmentation and for robustness. Each function takes an image uint8
 (height, width, 3), a generator and a severity from 0 (nothing) to 5, and returns a new image of the same shape.
@@ -116,6 +116,38 @@ def exposure(image: Pixels, rng: np.random.Generator, severity: float) -> Pixels
     return _clipped(image * np.float32(1 + rng.choice([-1, 1]) * rng.uniform(0.5, 1) * 0.08 * severity))
 
 
+def jpeg(image: Pixels, rng: np.random.Generator, severity: float) -> Pixels:
+    """Saved once more as JPEG, of quality 61 at severity 1 and 10 at 5."""
+    if not severity:
+        return image.copy()
+    quality = round(95 * np.exp(-0.45 * severity))
+    _, content = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded: Any = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def resolution(image: Pixels, rng: np.random.Generator, severity: float) -> Pixels:
+    """Taken with fewer pixels and enlarged again, up to four times fewer a side."""
+    height, width = image.shape[:2]
+    factor = 1 + 0.6 * severity
+    small = (max(1, round(width / factor)), max(1, round(height / factor)))
+    if small == (width, height):
+        return image.copy()
+    fewer = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    return cv2.resize(fewer, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+
+
+def rotation(image: Pixels, rng: np.random.Generator, severity: float) -> Pixels:
+    """Held at another angle, up to a quarter turn to either side; beyond its border the image is mirrored."""
+    if not severity:
+        return image.copy()
+    height, width = image.shape[:2]
+    angle = rng.choice([-1, 1]) * rng.uniform(0.8, 1) * 18 * severity
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1)
+    turned = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return turned.astype(np.uint8, copy=False)
+
+
 ARTEFACTS: dict[str, Artefact] = {
     "hair": hair,
     "ruler": ruler,
@@ -126,6 +158,9 @@ ARTEFACTS: dict[str, Artefact] = {
     "blur": blur,
     "noise": noise,
     "exposure": exposure,
+    "jpeg": jpeg,
+    "resolution": resolution,
+    "rotation": rotation,
 }
 
 

@@ -6,6 +6,7 @@ for them.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,8 +19,17 @@ from nevus.recipe import AugmentRecipe
 
 Matrix = NDArray[np.float64]
 
-# The axes of (N, H, W, 3) that each view of `data.views` is flipped along; a lesion has no upside.
-MIRRORS: tuple[tuple[int, ...], ...] = ((), (2,), (1,), (1, 2))
+
+class View(NamedTuple):
+    """One of the eight ways to hold a photo: rows and columns exchanged or not, then axes of (N, H, W, 3) flipped."""
+
+    transposed: bool
+    axes: tuple[int, ...]
+
+
+# A lesion has no upside. The first two are mirror images, the first four half turns too, the last four the quarter turns: of the
+# square that a network sees, a turn is a change of places and needs no further interpolation.
+VIEWS = tuple(View(transposed, axes) for transposed in (False, True) for axes in ((), (2,), (1,), (1, 2)))
 
 # What each of an image's uniform random numbers decides, by its place in the row. The last four hide metadata (see the loader).
 DRAWS = (

@@ -37,6 +37,8 @@ COLUMNS = (
     "attribution",
     "license",
 )
+# Columns that a manifest may have beside them: what figures are divided by, never an input.
+OPTIONAL = ("skin_type",)
 # Columns that must never be an input, and why: they say or betray the answer.
 FORBIDDEN = {
     "benign_malignant": "it is the answer; `target` carries it",
@@ -63,9 +65,9 @@ _LOG = logging.getLogger("nevus")
 class Manifest:
     """Images with what is known of them.
 
-    `frame` has exactly `COLUMNS`: text with "" for unknown, `target` nullable Int64 (1 malignant, 0 benign), `age_years` float
-    with NaN for unknown. `path` is relative to `root`, the folder of the manifest, and never empty unless rows without an image
-    were asked for. `path` of the dataclass is the file.
+    `frame` has exactly `COLUMNS`, and those of `OPTIONAL` that were given: text with "" for unknown, `target` nullable Int64
+    (1 malignant, 0 benign), `age_years` float with NaN for unknown. `path` is relative to `root`, the folder of the manifest, and
+    never empty unless rows without an image were asked for. `path` of the dataclass is the file.
     """
 
     frame: pd.DataFrame
@@ -121,7 +123,8 @@ class Manifest:
             Accept rows with an empty path: an image that is not at hand. Nobody who reads images asks for them.
         """
         _check_columns(table, path)
-        frame = pd.DataFrame({name: table.get(name, "") for name in COLUMNS}, index=table.index)
+        names = (*COLUMNS, *(name for name in OPTIONAL if name in table))
+        frame = pd.DataFrame({name: table.get(name, "") for name in names}, index=table.index)
         frame = frame.apply(lambda column: column.str.strip())
         problems = find_problems(frame, without_images=without_images)
         if check_files and not problems:
@@ -142,7 +145,7 @@ class Manifest:
     def sha256(self) -> str:
         """A hash of the rows without their paths: the same for CSV and Parquet, and wherever the images lie."""
         digest = hashlib.sha256()
-        for name in COLUMNS:
+        for name in self.frame.columns:
             if name != "path":
                 digest.update(f"{name}\n".encode())
                 for part in _bytes_of(self.frame[name]):
@@ -217,10 +220,11 @@ def refuse_inputs(names: Sequence[str]) -> None:
 
 
 def _check_columns(table: pd.DataFrame, path: Path) -> None:
-    extra = [name for name in table.columns if name not in COLUMNS]
+    extra = [name for name in table.columns if name not in (*COLUMNS, *OPTIONAL)]
     if extra:
         problems = [f"{name}: {FORBIDDEN.get(name, 'not a column of a manifest')}" for name in extra]
-        remedy = f"A manifest has {', '.join(COLUMNS)}. `nevus prepare` makes one from a source's own table."
+        known = f"{', '.join(COLUMNS)}, and may have {', '.join(OPTIONAL)}"
+        remedy = f"A manifest has {known}. `nevus prepare` makes one from a source's own table."
         raise DataError(listed(f"{path}: columns that do not belong here:", problems, remedy=remedy))
     if repeated := [str(name) for name in table.columns[table.columns.duplicated()]]:
         raise DataError(f"{path}: column {', '.join(repeated)} appears twice.")

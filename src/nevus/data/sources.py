@@ -21,7 +21,7 @@ _ISIC_2019 = "Tschandl et al. 2018; Codella et al. 2017; Combalia et al. 2019, a
 _ISIC_2020 = "Rotemberg et al. 2021, Sci. Data 8:34, doi 10.34970/2020-ds01"
 # The sources whose lesions stand in a second table.
 _WITH_LESIONS = ("isic2018", "isic2019", "isic2020")
-_ONE_HOT = ("MEL", "NV", "BCC", "AKIEC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
+ONE_HOT = ("MEL", "NV", "BCC", "AKIEC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
 # The whole training table of ISIC-2020. Its paper and its table say 584; ZooME says 594.
 _ISIC_2020_ROWS, _ISIC_2020_MALIGNANT = 33_126, 584
 
@@ -139,9 +139,9 @@ def _isic2019(request: Request) -> pd.DataFrame:
 def _one_hot(request: Request, dataset: str, license_name: str, attribution: str) -> pd.DataFrame:
     """`image,MEL,NV,…`: columns count by name, never by place (2018 and 2019 differ)."""
     table = read_table(request.table, ("image",))
-    classes = [name for name in _ONE_HOT if name in table]
+    classes = [name for name in ONE_HOT if name in table]
     if len(classes) < 2:
-        raise DataError(f"{request.table}: no one-hot columns. Expected image and {', '.join(_ONE_HOT)}.")
+        raise DataError(f"{request.table}: no one-hot columns. Expected image and {', '.join(ONE_HOT)}.")
     values = table[classes].apply(pd.to_numeric, errors="coerce")
     wrong = ~(values.isin((0, 1)).all(axis=1) & (values.sum(axis=1) == 1))
     if wrong.any():
@@ -179,6 +179,9 @@ def _isic_archive(request: Request) -> pd.DataFrame:
         frame.loc[frame["diagnosis"] != "", "target"] = ""
     for name in ("lesion_id", "patient_id"):
         frame[name] = table.get(name, "")
+    if "fitzpatrick_skin_type" in table:
+        frame["skin_type"], unmapped = taxonomy.map_column(table["fitzpatrick_skin_type"], taxonomy.skin_type)
+        report(request.table, "fitzpatrick_skin_type", unmapped)
     sites = [name for name in (f"anatom_site_{level}" for level in range(1, 6)) if name in table]
     if sites:
         table["site"] = table[sites].agg(":".join, axis=1).str.strip(":")

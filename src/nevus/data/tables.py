@@ -35,7 +35,7 @@ def read_table(path: Path | str, required: Sequence[str] = (), skip_lines: int =
         frame = table
     else:
         frame = _read_csv(path, skip_lines)
-    _check_separator(path, frame, required)
+    _check_separator(path, frame)
     if missing := [name for name in required if name not in frame.columns]:
         raise DataError(f"{path}: no column {', '.join(missing)}. It has {', '.join(frame.columns)}.")
     if len(frame) == 0:
@@ -154,8 +154,8 @@ def _as_text(column: Any) -> Any:
     return pd.Series(texts[codes]).astype(str)
 
 
-def _check_separator(path: Path, frame: pd.DataFrame, required: Sequence[str]) -> None:
-    if len(frame.columns) != 1 or not required:
+def _check_separator(path: Path, frame: pd.DataFrame) -> None:
+    if len(frame.columns) != 1:
         return
     header = str(frame.columns[0])
     for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):

@@ -145,6 +145,13 @@ _DIAGNOSIS = {
 }
 
 
+_SKIN_TYPE = {
+    spelling: name
+    for number, name in enumerate(("I", "II", "III", "IV", "V", "VI"), start=1)
+    for spelling in (name.lower(), str(number), f"type {name.lower()}", f"type {number}")
+}
+
+
 def is_unknown(text: str) -> bool:
     """Whether a table means by this text that it does not know.
 
@@ -161,6 +168,15 @@ def sex(text: str) -> str | None:
     ('female', '', None)
     """
     return _look_up(text, _SEX)
+
+
+def skin_type(text: str) -> str | None:
+    """Fitzpatrick's skin type, "I" (burns, never tans) to "VI", "" where unknown, None where not understood.
+
+    >>> skin_type("iii"), skin_type("Type 4"), skin_type(""), skin_type("VII")
+    ('III', 'IV', '', None)
+    """
+    return _look_up(text, _SKIN_TYPE)
 
 
 def site(text: str) -> str | None:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from nevus.evaluation.operating_point import fitting_part, fitting_rows
 from nevus.evaluation.tested import Tested
+from nevus.metrics.bootstrap import Floats, WeightedFigure
 from nevus.metrics.calibration import BINNINGS, ESTIMATES, NUM_BINS, Binned, brier_score, calibration_figure, equal_mass
-from nevus.metrics.intervals import Floats, Share, WeightedFigure
+from nevus.metrics.intervals import Share
 from nevus.metrics.recalibration import RecalibrationIntercept, RecalibrationSlope
 from nevus.metrics.scaling import SCALINGS, log_probabilities
 

@@ -1,5 +1,7 @@
-"""Two predictions files about the same images: how far each figure differs, with its interval and p."""
+"""Predictions files about the same images: how far each figure differs, with its interval, and only then its p."""
 
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,11 @@ import pandas as pd
 from nevus.data.splits import label
 from nevus.errors import DataError, listed
 from nevus.evaluation.evaluate import group_indices, judge
-from nevus.evaluation.figures import overall, value
+from nevus.evaluation.figures import Judged, overall, value
 from nevus.evaluation.operating_point import operating_point as choose_point
 from nevus.evaluation.predictions import Predictions
-from nevus.metrics.comparison import compare_figures
+from nevus.metrics.comparison import Effect, compare_figures
+from nevus.metrics.paired import Test, delong_test, groups_needed, holm, mcnemar_test
 
 Document = dict[str, Any]
 # Those that images' weights say without repeating them: a debiased calibration error has no place in a difference.
@@ -20,6 +23,7 @@ FIGURES = (
     *("auc", "macro_auc", "balanced_accuracy", "accuracy", "macro_f1", "recall_sd"),
     *("sensitivity", "specificity", "precision", "brier"),
 )
+_LESS_IS_BETTER = ("recall_sd", "brier")
 _METHOD = "second - first on the same images; percentile bootstrap over {} groups, {} resamples shared by both, 95%; two-sided p"
 
 
@@ -28,11 +32,16 @@ def compare(
     second: Predictions | Path | str,
     *,
     operating_point: str = "youden",
+    margin: float | None = None,
     num_resamples: int = 2000,
     seed: int = 0,
     provenance: Document | None = None,
 ) -> Document:
     """The difference of each figure between two systems that answered for the same images.
+
+    Beside the paired bootstrap, AUC has DeLong's test and each share McNemar's, in their forms for groups where these have
+    several images. `groups_needed` says how many lesions or patients would show a true difference of the size seen, in four
+    studies of five.
 
     Parameters
     ----------
@@ -40,6 +49,8 @@ def compare(
         Predictions, ours or other programs'. Between two classes each is decided at its own operating point.
     operating_point
         "youden", or a sensitivity as in "sensitivity:0.90".
+    margin
+        How much worse the second may be and still count as not inferior; each figure then has a verdict.
     num_resamples, seed
         Of the bootstrap over groups. p is 2 / (num_resamples + 1) at least.
 
@@ -67,28 +78,58 @@ def compare(
     one, other = chosen
     effects = compare_figures(one, other, groups, judged[0].targets, num_resamples=num_resamples, seed=seed)
     method = _METHOD.format(num_groups, num_resamples)
+
+    def difference(name: str, found: Effect) -> Document:
+        document = {
+            "first": value(one[name], len(groups)),
+            "second": value(other[name], len(groups)),
+            "value": found.value,
+            "low": found.low,
+            "high": found.high,
+            "p": found.p,
+            "n": len(groups),
+            "method": method if found.p is not None else f"no interval: {found.reason}",
+        }
+        needed = None if found.value is None or found.error is None else groups_needed(found.value, found.error, num_groups)
+        test = _classical(name, judged[0], judged[1], groups)
+        tested = None if test is None else {"method": test.method, "p": test.p, "only_first_only_second": test.counts}
+        verdict = {} if margin is None else {"non_inferior": _verdict(name, found, margin)}
+        return {**document, "test": tested, "groups_needed": needed, **verdict}
+
     return {
         "first": tables[0].source,
         "second": tables[1].source,
         "protocols": protocols,
         "num_images": len(groups),
         "num_groups": num_groups,
-        "differences": {
-            name: {
-                "first": value(one[name], len(groups)),
-                "second": value(other[name], len(groups)),
-                "value": found.value,
-                "low": found.low,
-                "high": found.high,
-                "p": found.p,
-                "n": len(groups),
-                "method": method if found.p is not None else f"no interval: {found.reason}",
-            }
-            for name, found in effects.items()
-        },
+        "margin": margin,
+        "differences": {name: difference(name, found) for name, found in effects.items()},
         "notes": notes,
         "provenance": provenance or {},
     }
+
+
+def compare_all(
+    files: Sequence[Path | str],
+    *,
+    operating_point: str = "youden",
+    margin: float | None = None,
+    num_resamples: int = 2000,
+    seed: int = 0,
+    provenance: Document | None = None,
+) -> Document:
+    """`compare` of every pair; with several pairs, each figure's `p_holm` allows for having looked at all of them (Holm 1979)."""
+    tables = [Predictions.read(path) for path in files]
+    documents = [
+        compare(one, other, operating_point=operating_point, margin=margin, num_resamples=num_resamples, seed=seed)
+        for one, other in combinations(tables, 2)
+    ]
+    names = list(dict.fromkeys(name for document in documents for name in document["differences"]))
+    for name in names:
+        found = [document["differences"][name] for document in documents if name in document["differences"]]
+        for difference, adjusted in zip(found, holm([difference["p"] for difference in found]), strict=True):
+            difference["p_holm"] = adjusted
+    return {"comparisons": documents, "num_pairs": len(documents), "provenance": provenance or {}}
 
 
 def comparison_table(document: Document) -> str:
@@ -96,15 +137,65 @@ def comparison_table(document: Document) -> str:
     lines = [
         f"first: {document['first']}; second: {document['second']}",
         f"{document['num_images']} images in {document['num_groups']} groups",
-        f"{'':20}{'first':>8}{'second':>8}  difference, 95% interval, p",
+        f"{'':20}{'first':>8}{'second':>8}  second - first, 95% interval; p; groups needed to tell them apart",
     ]
-    for name, found in document["differences"].items():
-        if found["value"] is None:
-            lines.append(f"{name:20}{'–':>8}")
-            continue
-        test = "–" if found["p"] is None else f"[{found['low']:+.3f}, {found['high']:+.3f}]  p = {found['p']:.4f}"
-        lines.append(f"{name:20}{found['first']:8.3f}{found['second']:8.3f}  {found['value']:+.3f} {test}")
-    return "\n".join([*lines, *document["notes"]])
+    lines += [_line(name, found) for name, found in document["differences"].items()]
+    tests = [
+        f"{name}: {found['test']['method']}, {_p(found['test']['p'])}"
+        for name, found in document["differences"].items()
+        if found["test"]
+    ]
+    verdicts = [
+        f"{name}: {found['non_inferior']['words']}" for name, found in document["differences"].items() if "non_inferior" in found
+    ]
+    if verdicts:
+        verdicts.insert(0, f"Not inferior by a margin of {document['margin']:g}?")
+    needed = "Groups needed: for four studies of five to show a true difference of the size seen here, which is itself uncertain."
+    return "\n".join([*lines, *tests, *verdicts, needed, *document["notes"]])
+
+
+def _line(name: str, found: Document) -> str:
+    if found["value"] is None:
+        return f"{name:20}{'–':>8}"
+    test = "–"
+    if found["p"] is not None:
+        many = f"  Holm {_p(found['p_holm'])}" if found.get("p_holm") not in (None, found["p"]) else ""
+        test = f"[{found['low']:+.3f}, {found['high']:+.3f}]  {_p(found['p'])}{many}"
+    needed = "" if found["groups_needed"] is None else f"  {found['groups_needed']:,}"
+    return f"{name:20}{found['first']:8.3f}{found['second']:8.3f}  {found['value']:+.3f} {test}{needed}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "p undefined"
+    return "p < 0.0001" if value < 0.0001 else f"p = {value:.4f}"
+
+
+def _classical(name: str, first: Judged, second: Judged, groups: "np.ndarray[Any, Any]") -> Test | None:
+    """The test that the field knows for a figure; the images that count for a share are those of its denominator."""
+    if name == "auc":
+        return delong_test(first.targets == 1, first.probabilities[:, 1], second.probabilities[:, 1], groups)
+    if name == "accuracy":
+        right = [judged.decisions == judged.targets for judged in (first, second)]
+        return mcnemar_test(right[0], right[1], groups)
+    if name in ("sensitivity", "specificity") and first.flags is not None and second.flags is not None:
+        rows = (first.targets == first.positive) == (name == "sensitivity")
+        return mcnemar_test(
+            first.flags[rows] == (name == "sensitivity"), second.flags[rows] == (name == "sensitivity"), groups[rows]
+        )
+    return None
+
+
+def _verdict(name: str, found: Effect, margin: float) -> Document:
+    """Whether the whole interval of what the second gains lies above -margin; less is better of some figures."""
+    if found.value is None or found.low is None or found.high is None:
+        return {"value": None, "words": "undecided: there is no interval"}
+    low, high = (-found.high, -found.low) if name in _LESS_IS_BETTER else (found.low, found.high)
+    if low > -margin:
+        return {"value": True, "words": f"the second is not inferior: at worst it loses {max(0.0, -low):.3f}"}
+    if high < -margin:
+        return {"value": False, "words": f"the second is inferior: at best it loses {-high:.3f}"}
+    return {"value": None, "words": f"not shown: it may lose as much as {-low:.3f}"}
 
 
 def _matched(tables: list[Predictions]) -> list[pd.DataFrame]:

@@ -24,7 +24,7 @@ from nevus.training.fit import fit_rows
 from nevus.training.processes import agreed, is_main, main_first, wait_for_everyone
 from nevus.training.run import COLUMNS, Run, begin_run
 
-_KEPT_COLUMNS = ("dataset", "lesion_id", "patient_id", "age_years", "sex", "site")
+_KEPT_COLUMNS = ("dataset", "attribution", "lesion_id", "patient_id", "age_years", "sex", "site", "skin_type")
 
 
 def cross_validate(
@@ -178,5 +178,6 @@ def answers(
         table[f"p_{name}"] = column
     table["group_id"] = frame["group_id"].to_numpy()
     for name in _KEPT_COLUMNS:
-        table[name] = frame[name].to_numpy()
+        if name in frame:
+            table[name] = frame[name].to_numpy()
     return table

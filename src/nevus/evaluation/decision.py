@@ -10,9 +10,10 @@ from scipy.special import expit, logit
 from nevus.errors import DataError
 from nevus.evaluation.operating_point import OperatingPoint, fitting_rows, operating_point
 from nevus.evaluation.tested import Tested
+from nevus.metrics.bootstrap import Floats, WeightedFigure
 from nevus.metrics.classification import ratio
 from nevus.metrics.decision import USUAL_RULES, net_benefit, people, predictive_values
-from nevus.metrics.intervals import Floats, Share, WeightedFigure
+from nevus.metrics.intervals import Share
 from nevus.metrics.prior import shift_prior
 from nevus.metrics.recalibration import RecalibrationIntercept
 
@@ -165,7 +166,7 @@ def _missed(tested: Tested, truth: Flags, measured: dict[str, Document]) -> Docu
         for name, number in zip(tested.predictions.classes, counts, strict=True)
         if number and f"missed/{name}" in measured
     ]
-    ordered = sorted(decided, key=lambda row: -row["num_images"])
+    ordered = sorted(decided, key=lambda row: int(row["num_images"]), reverse=True)
     return {"num_positives": int(truth.sum()), "num_missed": int(missed.sum()), "decided": ordered, "reason": None}
 
 

@@ -22,9 +22,9 @@ from nevus.data.splits import Parts, split
 from nevus.errors import BundleError, DataError
 from nevus.evaluation.predictions import Predictions
 from nevus.files import write_json
+from nevus.metrics.bootstrap import Floats, WeightedFigure
 from nevus.metrics.classification import weighted_auc
 from nevus.metrics.comparison import compare_figures
-from nevus.metrics.intervals import Floats, WeightedFigure
 from nevus.predictor import Predictor
 from nevus.provenance import provenance
 from nevus.recipe import Recipe

@@ -7,38 +7,68 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nevus.data.splits import PROTOCOLS
 from nevus.data.tables import read_table
 from nevus.errors import DataError, listed
+from nevus.evaluation.layouts import PREFIX, read_answers
+from nevus.evaluation.prediction_rows import TOLERANCE, row_problems, to_numbers, value_problems, value_remedy, with_rows
+from nevus.evaluation.truth import Truth
 from nevus.files import write
-
-_PREFIX = "p_"
-_SPLITS = ("validation", "test")
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Rows of `image_id, fold, split, target, p_<class>…` and more; `source` is what errors call them."""
+    """Rows of `image_id, fold, split, target, p_<class>…` and more; `source` is what errors call them.
+
+    `notes` say what was done to another program's file. `by_column` is true of the ISIC challenges' one-hot layout: each class
+    is decided by its own column above 0.5, and rows need not sum to 1.
+    """
 
     frame: pd.DataFrame
     source: str = "predictions"
+    notes: tuple[str, ...] = ()
+    by_column: bool = False
 
     @classmethod
-    def read(cls, path: Path | str) -> "Predictions":
-        """Read a predictions file.
+    def read(cls, path: Path | str, *, truth: Path | str | None = None, logits: bool = False) -> "Predictions":
+        """Read a predictions file of ours or of the ISIC challenges' layouts; the header says which (`evaluation.layouts`).
+
+        Parameters
+        ----------
+        truth
+            The answers where the file has none: a ground truth of the challenge, or a manifest, which adds groups and metadata.
+        logits
+            Whether the file has logits in place of probabilities.
 
         Raises
         ------
         DataError
             Columns are missing, or rows are at fault: all are named with their row (the header is row 1), column and value.
+
+        Examples
+        --------
+        >>> Predictions.read("submission.csv", truth="ISIC2018_Task3_Training_GroundTruth.csv")  # doctest: +SKIP
         """
-        table = read_table(path, required=("image_id", "target"))
-        return cls.from_frame(table, str(path))
+        table = read_table(path)
+        answers = read_answers(table, str(path), None if truth is None else Truth.read(truth), logits=logits)
+        return cls.from_frame(
+            answers.frame, str(path), tuple(answers.notes), by_column=answers.by_column, left_out=answers.left_out
+        )
 
     @classmethod
-    def from_frame(cls, table: pd.DataFrame, source: str = "predictions") -> "Predictions":
-        """Check a table; `fold` is 0, `split` is test and `group_id` stays absent where a column is absent."""
-        classes = [name for name in table.columns if str(name).startswith(_PREFIX)]
+    def from_frame(
+        cls,
+        table: pd.DataFrame,
+        source: str = "predictions",
+        notes: tuple[str, ...] = (),
+        *,
+        by_column: bool = False,
+        left_out: NDArray[np.bool_] | None = None,
+    ) -> "Predictions":
+        """Check a table; `fold` is 0, `split` is test and `group_id` stays absent where a column is absent.
+
+        Rows `left_out` (N,) are checked too, but for their target, and do not count.
+        """
+        classes = [name for name in table.columns if str(name).startswith(PREFIX)]
         if len(classes) < 2:
             raise DataError(
                 f"{source}: needs a column p_<class> for each of at least two classes. It has {', '.join(table.columns)}."
@@ -47,16 +77,16 @@ class Predictions:
         frame["image_id"], frame["target"] = frame["image_id"].astype(str), frame["target"].astype(str)
         frame["split"] = frame.get("split", pd.Series("test", index=frame.index)).replace("", "test")
         folds = pd.to_numeric(frame.get("fold", pd.Series(0, index=frame.index)), errors="coerce")
-        numbers = frame[classes].apply(pd.to_numeric, errors="coerce")
-        problems = _problems(frame, folds, numbers)
+        numbers = to_numbers(frame[classes])
+        counted = np.ones(len(frame), np.bool_) if left_out is None else ~left_out
+        values = value_problems(frame, numbers, sums=not by_column)
+        problems = with_rows(values + row_problems(frame, [name.removeprefix(PREFIX) for name in classes], folds, counted))
         if problems:
-            raise DataError(
-                listed(f"{source}: {len(problems)} problems:", problems, remedy="Mend these rows; nothing was evaluated.")
-            )
-        frame["fold"], frame[classes] = folds.astype(np.int64), numbers.astype(np.float64)
+            raise DataError(listed(f"{source}: {len(problems)} problems:", problems, remedy=value_remedy(numbers)))
+        frame["fold"], frame[classes] = folds.astype(np.int64), numbers
         if "age_years" in frame:
             frame["age_years"] = pd.to_numeric(frame["age_years"], errors="coerce")
-        predictions = cls(frame, source)
+        predictions = cls(frame[counted].reset_index(drop=True), source, notes, by_column)
         predictions._check_groups()
         return predictions
 
@@ -67,7 +97,12 @@ class Predictions:
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes in the order of their columns."""
-        return tuple(name.removeprefix(_PREFIX) for name in self.frame.columns if name.startswith(_PREFIX))
+        return tuple(name.removeprefix(PREFIX) for name in self.frame.columns if name.startswith(PREFIX))
+
+    @property
+    def sum_to_one(self) -> bool:
+        """Whether each row's numbers sum to 1, without which they are scores and no probabilities."""
+        return not self.by_column or bool((np.abs(self.probabilities(self.frame).sum(axis=1) - 1) <= TOLERANCE).all())
 
     @property
     def protocol(self) -> str | None:
@@ -95,7 +130,7 @@ class Predictions:
 
     def probabilities(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """The probabilities of rows, (N, C)."""
-        return frame[[_PREFIX + name for name in self.classes]].to_numpy(np.float64)
+        return frame[[PREFIX + name for name in self.classes]].to_numpy(np.float64)
 
     def targets(self, frame: pd.DataFrame) -> NDArray[np.int64]:
         """The class indices of rows, (N,)."""
@@ -112,35 +147,3 @@ class Predictions:
         crossing += [f"{row.group_id}: validation and test of fold {row.fold}" for row in both.itertuples()]
         if crossing:
             raise DataError(listed(f"{self.source}: protocol strict, and {len(crossing)} groups cross:", crossing))
-
-
-def _problems(frame: pd.DataFrame, folds: "pd.Series[float]", numbers: pd.DataFrame) -> list[str]:
-    found: list[tuple[int, str]] = []
-
-    def add(mask: "NDArray[np.bool_] | pd.Series[bool]", column: str, expected: str) -> None:
-        rows = np.flatnonzero(np.asarray(mask))
-        found.extend((int(row), f"{column} {frame[column][row]!r}: {expected}") for row in rows)
-
-    classes = [name.removeprefix(_PREFIX) for name in numbers.columns]
-    add(~frame["target"].isin(classes), "target", f"expected one of {', '.join(classes)}")
-    add(~frame["split"].isin(_SPLITS), "split", "expected validation or test")
-    if "fold" in frame:
-        add(folds.isna() | (folds % 1 != 0), "fold", "expected a whole number")
-    if "protocol" in frame:
-        known = frame["protocol"].isin(("", *PROTOCOLS))
-        add(~known, "protocol", f"expected one of {', '.join(PROTOCOLS)}")
-        add(known & (frame["protocol"] != frame["protocol"].iloc[0]), "protocol", "differs from the first row's")
-    for column in numbers:
-        add(~numbers[column].between(0, 1), str(column), "expected a probability from 0 to 1")
-    valid = numbers.apply(lambda column: column.between(0, 1)).all(axis=1)
-    sums = numbers.sum(axis=1)
-    wrong = np.flatnonzero(valid & ((sums - 1).abs() > 1e-3))
-    found.extend((int(row), f"the probabilities sum to {sums[row]:.4f}: expected 1") for row in wrong)
-    test = frame["split"] == "test"
-    add(test & frame["image_id"].where(test).duplicated(keep=False), "image_id", "is tested more than once")
-    keys = frame[["image_id"]].assign(fold=folds)[frame["split"] == "validation"]
-    repeated = keys[keys.duplicated(keep=False)].index
-    found.extend((int(row), f"image_id {frame['image_id'][row]!r}: twice among a fold's validation rows") for row in repeated)
-    if not test.any():
-        found.append((-1, "no test rows"))
-    return [f"row {row + 2}: {text}" if row >= 0 else text for row, text in sorted(found, key=lambda item: item[0])]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from nevus.evaluation.figures import Judged, value
 from nevus.evaluation.operating_point import OperatingPoint
 from nevus.evaluation.predictions import Predictions
-from nevus.metrics.intervals import Interval, WeightedFigure, bootstrap
+from nevus.metrics.bootstrap import Interval, WeightedFigure
+from nevus.metrics.intervals import Auc, Share, intervals
 
 Document = dict[str, Any]
 
@@ -20,6 +21,7 @@ Document = dict[str, Any]
 class Tested:
     """`test` are the N rows of `judged`, `groups` the index of each one's group; the seed gives every section the same draws.
 
+    `kind` is that of the intervals, one of `nevus.metrics.intervals.KINDS`.
     `prevalence` of the positive class and `cost_ratio` (false alarms that a miss costs) are what the reader stated, if anything.
     """
 
@@ -29,34 +31,31 @@ class Tested:
     judged: Judged
     groups: NDArray[np.int64]
     num_groups: int
+    kind: str = "analytic"
     num_resamples: int = 2000
     seed: int = 0
     prevalence: float | None = None
     cost_ratio: float | None = None
 
-    @property
-    def method(self) -> str:
-        """How the intervals of `measure` are made."""
-        return f"percentile bootstrap over {self.num_groups} groups, {self.num_resamples} resamples, 95%"
-
     def measure(
         self, figures: Mapping[str, WeightedFigure | None], reason: str = "undefined on these images"
     ) -> dict[str, Document]:
-        """Each figure as `{value, low, high, n, method}`; one that is undefined or None is null, with its reason."""
-        defined = {name: figure for name, figure in figures.items() if figure is not None}
-        intervals = bootstrap(defined, self.groups, self.judged.targets, num_resamples=self.num_resamples, seed=self.seed)
-        return {name: self._document(figure, intervals.get(name), reason) for name, figure in figures.items()}
+        """Each figure as `{value, low, high, n, method}`; one that is undefined or None is null, with its reason.
 
-    def _document(self, figure: WeightedFigure | None, interval: Interval | None, reason: str) -> Document:
-        number = value(figure, len(self.test))
-        if number is None or interval is None:
-            return {
-                "value": None,
-                "low": None,
-                "high": None,
-                "n": len(self.test),
-                "method": f"no interval: {reason}",
-                "reason": reason,
-            }
-        method = self.method if interval.low is not None else f"no interval: {interval.reason}"
-        return {"value": number, "low": interval.low, "high": interval.high, "n": len(self.test), "method": method}
+        `n` are the images that count: of a share its denominator, of an area those ranked, else all.
+        """
+        numbers = {name: value(figure, len(self.test)) for name, figure in figures.items()}
+        defined = {name: figure for name, figure in figures.items() if figure is not None and numbers[name] is not None}
+        targets = self.judged.targets
+        found = intervals(defined, self.groups, targets, kind=self.kind, num_resamples=self.num_resamples, seed=self.seed)
+        return {name: self._document(figure, numbers[name], found.get(name), reason) for name, figure in figures.items()}
+
+    def _document(self, figure: WeightedFigure | None, number: float | None, interval: Interval | None, reason: str) -> Document:
+        count = len(self.test)
+        if isinstance(figure, Share | Auc):
+            count = int(figure.among.sum()) if figure.among is not None else count
+        if interval is None:
+            none = dict.fromkeys(("value", "low", "high"))
+            return {**none, "n": count, "method": f"no interval: {reason}", "reason": reason}
+        method = interval.method if interval.low is not None else f"no interval: {interval.reason}"
+        return {"value": number, "low": interval.low, "high": interval.high, "n": count, "method": method}

@@ -7,19 +7,34 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
+def decide(probabilities: ArrayLike) -> NDArray[np.int64]:
+    """The class of the largest probability, (N, C) to (N,); C where several are largest: undecided, right for no class.
+
+    The ISIC challenges' scorer does so. The first of the largest would reward whatever class stands first.
+
+    >>> decide([[0.2, 0.8], [0.5, 0.5]]).tolist()
+    [1, 2]
+    """
+    table = np.asarray(probabilities, np.float64)
+    undecided = (table == table.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    return np.asarray(np.where(undecided, table.shape[1], table.argmax(axis=1)), np.int64)
+
+
 def confusion_matrix(targets: ArrayLike, decisions: ArrayLike, num_classes: int) -> Counts:
-    """How often class i (row) was decided to be class j (column), int64 (C, C).
+    """How often class i (row) was decided to be class j (column), int64 (C, C); (C, C + 1) where some are undecided (`decide`).
 
     >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2)
     array([[1, 1],
            [0, 1]])
     """
-    pairs = np.asarray(targets, np.int64) * num_classes + np.asarray(decisions, np.int64)
-    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
+    decided = np.asarray(decisions, np.int64)
+    width = num_classes + int((decided == num_classes).any())
+    pairs = np.asarray(targets, np.int64) * width + decided
+    return np.bincount(pairs, minlength=num_classes * width).reshape(num_classes, width).astype(np.int64)
 
 
 def sensitivity(confusion: ArrayLike) -> Floats:
-    """Recall of each class, TP / (TP + FN); any leading axes, (…, C, C) to (…, C)."""
+    """Recall of each class, TP / (TP + FN); any leading axes, (…, C, C) to (…, C). An undecided image is a miss."""
     matrix = np.asarray(confusion, np.float64)
     return ratio(_diagonal(matrix), matrix.sum(axis=-1))
 
@@ -29,19 +44,52 @@ def specificity(confusion: ArrayLike) -> Floats:
     matrix = np.asarray(confusion, np.float64)
     total = matrix.sum(axis=(-2, -1))[..., None]
     others = total - matrix.sum(axis=-1)
-    return ratio(others - (matrix.sum(axis=-2) - _diagonal(matrix)), others)
+    return ratio(others - (_decided(matrix) - _diagonal(matrix)), others)
 
 
 def precision(confusion: ArrayLike) -> Floats:
-    """TP / (TP + FP) of each class, (…, C, C) to (…, C); NaN for a class that was never decided."""
+    """TP / (TP + FP) of each class, (…, C, C) to (…, C); NaN for a class that was never decided. Also called PPV."""
     matrix = np.asarray(confusion, np.float64)
-    return ratio(_diagonal(matrix), matrix.sum(axis=-2))
+    return ratio(_diagonal(matrix), _decided(matrix))
+
+
+def negative_predictive_value(confusion: ArrayLike) -> Floats:
+    """TN / (TN + FN) of each class against the rest, (…, C, C) to (…, C); NaN for a class that every image was decided to be."""
+    matrix = np.asarray(confusion, np.float64)
+    unnamed = matrix.sum(axis=(-2, -1))[..., None] - _decided(matrix)
+    missed = matrix.sum(axis=-1) - _diagonal(matrix)
+    return ratio(unnamed - missed, unnamed)
 
 
 def f1(confusion: ArrayLike) -> Floats:
     """2TP / (2TP + FP + FN) of each class. (The 2022 paper's equation has TN in the denominator too; its code does not.)"""
     matrix = np.asarray(confusion, np.float64)
-    return ratio(2 * _diagonal(matrix), matrix.sum(axis=-1) + matrix.sum(axis=-2))
+    return ratio(2 * _diagonal(matrix), matrix.sum(axis=-1) + _decided(matrix))
+
+
+def matthews(confusion: ArrayLike) -> Floats:
+    """Matthews' correlation of truth and decision, (…, C, C) to (…), from −1 to 1; with many classes Gorodkin's R_K (2004).
+
+    NaN where all images are of one class or all decisions are one. (scikit-learn calls that 0.)
+
+    >>> matthews([[3, 1], [1, 3]]).item()
+    0.5
+    """
+    matrix = np.asarray(confusion, np.float64)
+    total, right = matrix.sum(axis=(-2, -1)), _diagonal(matrix).sum(axis=-1)
+    true, decided = matrix.sum(axis=-1), matrix.sum(axis=-2)
+    agreement = right * total - (true * decided[..., : true.shape[-1]]).sum(axis=-1)
+    spread_true = total**2 - np.square(true).sum(axis=-1)
+    return ratio(agreement, np.sqrt(spread_true * (total**2 - np.square(decided).sum(axis=-1))))
+
+
+def one_against_rest(confusion: ArrayLike) -> Floats:
+    """Each class's own table [[TN, FP], [FN, TP]], (…, C, C) to (…, C, 2, 2)."""
+    matrix = np.asarray(confusion, np.float64)
+    hits = _diagonal(matrix)
+    missed, alarms = matrix.sum(axis=-1) - hits, _decided(matrix) - hits
+    rest = matrix.sum(axis=(-2, -1))[..., None] - hits - missed - alarms
+    return np.stack([np.stack([rest, alarms], axis=-1), np.stack([missed, hits], axis=-1)], axis=-2)
 
 
 def accuracy(confusion: ArrayLike) -> Floats:
@@ -61,6 +109,17 @@ def ovr_balanced_accuracy(confusion: ArrayLike) -> Floats:
     It lies far above the mean recall, since specificities are near 1 with many classes: the two must not be compared.
     """
     return np.asarray(((sensitivity(confusion) + specificity(confusion)) / 2).mean(axis=-1))
+
+
+def in_top(targets: ArrayLike, probabilities: ArrayLike, num_guesses: int) -> NDArray[np.bool_]:
+    """Whether the true class is surely among the `num_guesses` most probable, (N, C) to (N,): a tie across that line is a miss.
+
+    >>> in_top([0, 0, 0], [[0.2, 0.5, 0.3], [0.3, 0.5, 0.2], [0.25, 0.5, 0.25]], 2).tolist()
+    [False, True, False]
+    """
+    table = np.asarray(probabilities, np.float64)
+    own = table[np.arange(len(table)), np.asarray(targets, np.int64)][:, None]
+    return np.asarray((table >= own).sum(axis=1) <= num_guesses)
 
 
 def spread(values: ArrayLike) -> Floats:
@@ -109,19 +168,6 @@ def precision_recall_curve(positives: ArrayLike, scores: ArrayLike) -> tuple[Flo
     return true / (true + false), true / max(truth.sum(), 1), thresholds
 
 
-def partial_auc(positives: ArrayLike, scores: ArrayLike, min_sensitivity: float = 0.8) -> float:
-    """The area between the ROC curve and `min_sensitivity`, from 0 to 1 − min_sensitivity (ISIC 2024's figure)."""
-    false_rate, true_rate, _ = roc_curve(positives, scores)
-    if not 0 < np.sum(np.asarray(positives, np.bool_)) < np.size(scores):
-        return float("nan")
-    # The curve's parts above the line, with the point where it crosses the line put in.
-    crossing = np.interp(min_sensitivity, true_rate, false_rate)
-    above = true_rate > min_sensitivity
-    x = np.concatenate([[crossing], false_rate[above]])
-    y = np.concatenate([[min_sensitivity], true_rate[above]]) - min_sensitivity
-    return float(np.trapezoid(y, x))
-
-
 def _cumulated(positives: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], Floats, Floats, Floats]:
     """Counts of positives and negatives at or above each distinct score, from the largest score down."""
     truth, values = np.asarray(positives, np.bool_), np.asarray(scores, np.float64)
@@ -133,6 +179,11 @@ def _cumulated(positives: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool
 
 def _diagonal(matrix: Floats) -> Floats:
     return np.asarray(np.diagonal(matrix, axis1=-2, axis2=-1))
+
+
+def _decided(matrix: Floats) -> Floats:
+    """How many images were decided to be each class; a last column of undecided ones is no class."""
+    return np.asarray(matrix.sum(axis=-2)[..., : matrix.shape[-2]])
 
 
 def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nevus.metrics.intervals import Floats, WeightedFigure, percentile_interval, resample, why_undefined
+from nevus.metrics.bootstrap import Floats, WeightedFigure, percentile_interval, resample, why_undefined
 
 
 @dataclass(frozen=True)
 class Effect:
-    """A difference, its 95% interval and two-sided p; None where undefined, with the reason."""
+    """A difference, its 95% interval, two-sided p and standard error; None where undefined, with the reason."""
 
     value: float | None
     low: float | None
     high: float | None
     p: float | None
     reason: str = ""
+    error: float | None = None
 
 
 def compare_figures(
@@ -67,7 +68,7 @@ def effect(value: float, resampled: Floats, num_resamples: int, confidence: floa
     interval = percentile_interval(resampled, num_resamples, confidence)
     known = resampled[~np.isnan(resampled)]
     fewer = 1 + min(int((known <= 0).sum()), int((known >= 0).sum()))
-    return Effect(value, interval.low, interval.high, min(1.0, 2 * fewer / (len(known) + 1)))
+    return Effect(value, interval.low, interval.high, min(1.0, 2 * fewer / (len(known) + 1)), error=float(known.std()))
 
 
 def _difference(first: WeightedFigure, second: WeightedFigure) -> WeightedFigure:

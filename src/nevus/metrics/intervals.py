@@ -1,16 +1,24 @@
-"""Percentile bootstrap over groups: whole lesions or patients are drawn, never single photos of them."""
+"""Intervals of figures over groups: whole lesions or patients vary, never single photos of them.
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+`analytic`, the default, takes the closed form where there is one, of a share or an area under the ROC curve, and the percentile
+bootstrap for all else; `bootstrap` and `bca` resample everything. A bootstrap cannot see what it never draws: of ten right out
+of ten it says that all are, which the closed forms do not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nevus.metrics.classification import ratio, weighted_auc
+from nevus.metrics.bootstrap import Floats, Interval, WeightedFigure, bca_interval, percentile_interval, resample
+from nevus.metrics.classification import ratio
+from nevus.metrics.delong import auc_interval
+from nevus.metrics.proportions import clustered_wilson
+from nevus.metrics.ranking import Ranking
 
-Floats = NDArray[np.float64]
-# A figure under R weightings of the same N images: weights (R, N) to (R,).
-WeightedFigure = Callable[[Floats], Floats]
+KINDS = ("analytic", "bootstrap", "bca")
 
 
 @dataclass(frozen=True)
@@ -32,110 +40,102 @@ class Share:
 
 @dataclass(frozen=True)
 class Auc:
-    """The area under the ROC curve as a figure of weights: `positives` bool (N,), `scores` (N,)."""
+    """The area under the ROC curve as a figure of weights: `positives` and `among` (all if None) bool (N,), `scores` (N,)."""
 
     positives: NDArray[np.bool_]
     scores: Floats
+    among: NDArray[np.bool_] | None = None
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The images that count."""
+        return np.arange(len(self.scores)) if self.among is None else np.flatnonzero(self.among)
 
     def __call__(self, weights: Floats) -> Floats:
         """Weights (R, N) to R areas, NaN without positives or negatives."""
-        return weighted_auc(self.positives, self.scores, weights)
+        return self._ranking.auc(weights)
+
+    @cached_property
+    def _ranking(self) -> Ranking:
+        return Ranking.of(self.positives[self.rows], self.scores[self.rows], self.rows)
 
 
-_CHUNK = 100
-_ATTEMPTS = 10
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A 95% interval, or the reason why there is none."""
-
-    low: float | None
-    high: float | None
-    reason: str = ""
-
-
-def bootstrap(
-    figures: dict[str, WeightedFigure],
+def intervals(
+    figures: Mapping[str, WeightedFigure],
     groups: NDArray[np.int64],
     targets: NDArray[np.int64],
     *,
+    kind: str = "analytic",
     num_resamples: int = 2000,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> dict[str, Interval]:
-    """Intervals of many figures from the same resamples.
+    """The interval of each figure, each by the method that suits it.
 
     Parameters
     ----------
     figures
-        Each takes the images' weights, (R, N), and gives R values; NaN where undefined.
+        Each takes the images' weights, (R, N), and gives R values; NaN where undefined. A `Share` and an `Auc` say what they are.
     groups
         Group index of each image, from 0, (N,).
     targets
-        Class index of each image, (N,): a resample without one of the classes that are present is drawn again.
+        Class index of each image, (N,).
+    kind
+        "analytic", "bootstrap" or "bca".
     num_resamples, seed, confidence
-        2,000 resamples give a 95% limit to about one unit in its second digit.
+        Of the bootstraps.
 
-    Returns
-    -------
-    dict
-        An interval for each figure; without one where less than nine in ten resamples define the figure.
+    Raises
+    ------
+    ValueError
+        `kind` is none of these.
+
+    Examples
+    --------
+    >>> everyone = np.ones(20, bool)
+    >>> found = intervals({"sensitivity": Share(everyone, everyone)}, np.arange(20), np.zeros(20, int))["sensitivity"]
+    >>> round(found.low, 3), found.method
+    (0.839, "Wilson's score interval, 95%")
     """
-    values = resample(figures, groups, targets, num_resamples=num_resamples, seed=seed)
-    return {name: percentile_interval(part, num_resamples, confidence) for name, part in values.items()}
+    if kind not in KINDS:
+        raise ValueError(f"intervals {kind!r}: expected one of {', '.join(KINDS)}")
+    closed = {name: figure for name, figure in figures.items() if kind == "analytic" and isinstance(figure, Share | Auc)}
+    found = {name: _closed(figure, groups, confidence) for name, figure in closed.items()}
+    rest = {name: figure for name, figure in figures.items() if name not in closed}
+    if not rest:
+        return found
+    values = resample(rest, groups, targets, num_resamples=num_resamples, seed=seed)
+    made = f"over {int(groups.max()) + 1} groups, {num_resamples} resamples, {confidence:.0%}"
+    for name, figure in rest.items():
+        if kind == "bca":
+            limits = bca_interval(figure, values[name], groups, num_resamples, confidence)
+            found[name] = replace(limits, method=f"BCa bootstrap {made}")
+        else:
+            found[name] = replace(
+                percentile_interval(values[name], num_resamples, confidence), method=f"percentile bootstrap {made}"
+            )
+    return found
 
 
-def resample(
-    figures: dict[str, WeightedFigure],
-    groups: NDArray[np.int64],
-    targets: NDArray[np.int64],
-    *,
-    num_resamples: int = 2000,
-    seed: int = 0,
-) -> dict[str, Floats]:
-    """The values (R,) of each figure on the same resamples, in the same order, so that any contrast of them is a paired one.
-
-    R is `num_resamples`, and less where most resamples are without one of the classes.
-    """
-    values: dict[str, list[Floats]] = {name: [np.zeros(0)] for name in figures}
-    for weights in _resamples(groups, targets, num_resamples, seed):
-        for name, figure in figures.items():
-            values[name].append(figure(weights))
-    return {name: np.concatenate(parts) for name, parts in values.items()}
-
-
-def percentile_interval(values: Floats, num_resamples: int, confidence: float = 0.95) -> Interval:
-    """The interval of values (R,) that `resample` made, or the reason why there is none."""
-    if reason := why_undefined(values, num_resamples):
-        return Interval(None, None, reason)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(values[~np.isnan(values)], [tail, 1 - tail])
-    return Interval(float(low), float(high))
-
-
-def why_undefined(values: Floats, num_resamples: int) -> str:
-    """Why values (R,) that `resample` made support no statement; empty where they do."""
-    if len(values) < num_resamples:
-        return "too few groups of a class: most resamples are without it"
-    num_undefined = int(np.isnan(values).sum())
-    return f"undefined in {num_undefined} of {len(values)} resamples" if num_undefined > 0.1 * len(values) else ""
-
-
-def _resamples(groups: NDArray[np.int64], targets: NDArray[np.int64], num_resamples: int, seed: int) -> Iterator[Floats]:
-    """Image weights of `num_resamples` draws of as many groups as there are, in chunks of (R, N)."""
-    rng = np.random.default_rng(seed)
-    num_groups = int(groups.max()) + 1
-    present = np.unique(targets)
-    indicator = (targets[:, None] == present).astype(np.float64)
-    missing, attempts = num_resamples, 0
-    while missing and attempts < _ATTEMPTS * -(-num_resamples // _CHUNK):
-        attempts += 1
-        size = min(_CHUNK, missing)
-        drawn = rng.integers(num_groups, size=(size, num_groups)) + num_groups * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * num_groups).reshape(size, num_groups)
-        weights = counts[:, groups].astype(np.float64)
-        weights = weights[(weights @ indicator > 0).all(axis=1)]
-        missing -= len(weights)
-        if len(weights):
-            yield weights
+def _closed(figure: Share | Auc, groups: NDArray[np.int64], confidence: float) -> Interval:
+    """Wilson's, DeLong's, or their forms for groups."""
+    rows = np.flatnonzero(figure.among) if isinstance(figure, Share) else figure.rows
+    if not len(rows):
+        return Interval(None, None, "no image counts")
+    sizes = np.bincount(groups[rows])
+    single = sizes.max() == 1
+    over = f"over {int((sizes > 0).sum())} groups"
+    if isinstance(figure, Share):
+        low, high, _ = clustered_wilson(np.bincount(groups[rows], figure.hits[rows], len(sizes)), sizes, confidence)
+        method = "Wilson's score interval" if single else f"Wilson's score interval {over} (design effect by Rao and Scott)"
+        alone = "its images are of one group alone"
+    else:
+        positives = figure.positives[rows]
+        if positives.all() or not positives.any():
+            return Interval(None, None, "there are no positives or no negatives")
+        low, high = auc_interval(positives, figure.scores[rows], groups[rows], confidence)
+        method = "DeLong's interval, logit scale" if single else f"Obuchowski's clustered interval {over}, logit scale"
+        alone = "positives or negatives are of one group alone"
+    if np.isnan(low):
+        return Interval(None, None, alone)
+    return Interval(low, high, method=f"{method}, {confidence:.0%}")

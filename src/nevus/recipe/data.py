@@ -53,9 +53,9 @@ class DataRecipe(Section):
     num_folds: int = Field(5, ge=2, le=20)
     validation_share: float = Field(0.15, gt=0, lt=0.5, description="of the training folds, held out by group")
     size: int = Field(224, ge=16, le=1024, description="side of the network's square input, pixels")
-    views: Literal[1, 2, 4] = Field(
+    views: Literal[1, 2, 4, 8] = Field(
         1,
-        description="how many mirror images of a photo are predicted and their logits averaged; each costs a run of the network",
+        description="how many views of a photo, mirrored, then turned, have their logits averaged; each costs a run",
     )
     resolutions: tuple[Annotated[int, Field(ge=16, le=1024)], ...] = Field(
         (),

@@ -32,25 +32,25 @@ def learning_curves(run: Run) -> Html:
     return element("div", *drawn, class_="figures")
 
 
-def curves(run: Run) -> Html:
+def discrimination(run: Run) -> Html:
     """ROC and precision against recall of the positive class with folds and operating point, and of each class."""
     document, tested = run.evaluation, run.predictions.test
     probabilities = run.predictions.probabilities(tested)
-    truth = tested["target"].to_numpy()
     drawn = []
     if document["positive"] is not None:
         drawn += _positive(run, tested, probabilities[:, document["classes"].index(document["positive"])])
     if len(document["classes"]) > 2:
-        drawn += _one_vs_rest(run, truth, probabilities)
-    return element("div", *drawn, class_="figures")
+        drawn += _one_vs_rest(run, tested["target"].to_numpy(), probabilities)
+    return element("div", *drawn, class_="figures") if drawn else Html()
 
 
 def _learning(run: Run, name: str, title: str, axis: Axis, columns: dict[str, str]) -> Html:
     logs = run.epochs.values()
     series = {label: [(log["epoch"].to_numpy(), log[column].to_numpy()) for log in logs] for label, column in columns.items()}
     ends = ", ".join(f"{label} ends at {_mean_end([values for _, values in folds])}" for label, folds in series.items())
-    caption = f"{title} by epoch: {count(len(run.epochs), 'fold')} faint, the mean strong."
-    message = f"{title} over epochs; on average over folds, {ends}."
+    several = len(run.epochs) > 1
+    caption = f"{title} by epoch" + (f": {count(len(run.epochs), 'fold')} faint, the mean strong." if several else ".")
+    message = f"{title} over epochs; {'on average over folds, ' if several else ''}{ends}."
     return inline(figures.learning(title, axis, series), f"{run.anchor}-learning-{name}", message, caption)
 
 

@@ -103,6 +103,76 @@ def reliability(
     return figure
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A line of a forest plot; `sure` is False where it comes from few images. `name` alone, with NaN values, is a heading."""
+
+    name: str
+    value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    sure: bool = True
+
+
+def forest(title: str, axis: Axis, estimates: Sequence[Estimate], whole: Estimate) -> Figure:
+    """A line an estimate, from the top: a dot with its interval, hollow where it is unsure; dotted and shaded, the whole."""
+    height = 0.75 + 0.23 * len(estimates)
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(WIDTH, height))
+        panel = figure.add_axes((0.36, 0.5 / height, 0.61, 1 - 0.8 / height))
+        panel.axvspan(whole.low, whole.high, color=INK, alpha=0.07, linewidth=0)
+        panel.axvline(whole.value, color=INK, alpha=0.45, linewidth=0.9, linestyle=":")
+        for place, estimate in enumerate(estimates):
+            if np.isfinite(estimate.low):
+                panel.hlines(place, estimate.low, estimate.high, color=BLUE, linewidth=1.4, alpha=1 if estimate.sure else 0.5)
+            face = BLUE if estimate.sure else "none"
+            panel.plot(estimate.value, place, "o", color=BLUE, markerfacecolor=face, markersize=5)
+        panel.set(title=title, xlabel=axis.label, ylim=(len(estimates) - 0.4, -0.6), xlim=(-0.02, 1.02))
+        panel.set_yticks(range(len(estimates)), [_literal(estimate.name) for estimate in estimates])
+        panel.tick_params(axis="y", length=0)
+        panel.grid(visible=False, axis="y")
+    return figure
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Values with the ends of their intervals, NaN where there is none, each (K,)."""
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def dots(title: str, axis: Axis, names: Sequence[str], series: Mapping[str, Measured], line: float) -> Figure:
+    """A row a name, from the top down: each series' values as dots with their intervals; a dotted line at what was promised."""
+    with _panel(title, axis, Axis("")) as (figure, panel):
+        rows = np.arange(len(names))
+        panel.axvline(line, color=INK, alpha=0.6, linewidth=0.9, linestyle=":", label="promised")
+        for index, (name, measured) in enumerate(series.items()):
+            places = rows + 0.28 * (index - (len(series) - 1) / 2)
+            colour, marker = PALETTE[index], "os^"[index % 3]
+            panel.hlines(places, measured.low, measured.high, color=colour, linewidth=1.4)
+            panel.plot(measured.value, places, linestyle="", label=_literal(name), color=colour, marker=marker, markersize=4.5)
+        panel.set_yticks(rows, [_literal(name) for name in names])
+        panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.grid(visible=False, axis="y")
+        _legend_beneath(figure, panel, num_columns=1)
+        place = panel.get_position()
+        panel.set_position((0.2, place.y0, 0.78, place.height))  # room for the names
+    return figure
+
+
+def bands(title: str, axes: tuple[Axis, Axis], x: NDArray[np.float64], series: Mapping[str, Measured]) -> Figure:
+    """Values over x as strong lines with a point each, their intervals as faint bands."""
+    with _panel(title, *axes) as (figure, panel):
+        for index, (name, measured) in enumerate(series.items()):
+            colour, dashes, marker = PALETTE[index], DASHES[index % len(DASHES)], "os^"[index % 3]
+            panel.fill_between(x, measured.low, measured.high, color=colour, alpha=0.16, linewidth=0)
+            panel.plot(x, measured.value, color=colour, linestyle=dashes, marker=marker, markersize=4, label=_literal(name))
+        _legend_beneath(figure, panel, num_columns=1)
+    return figure
+
+
 def benefit(
     title: str, thresholds: NDArray[np.float64], model: NDArray[np.float64], band: Curve, treat_all: NDArray[np.float64]
 ) -> Figure:
@@ -134,12 +204,12 @@ def _panel(title: str, x: Axis, y: Axis) -> Iterator[tuple[Figure, Axes]]:
                 set_limits(axis.low - margin, axis.high + margin)
 
 
-def _legend_beneath(figure: Figure, panel: Axes) -> None:
-    lines = -(-len(panel.get_legend_handles_labels()[0]) // 2)
+def _legend_beneath(figure: Figure, panel: Axes, num_columns: int = 2) -> None:
+    lines = -(-len(panel.get_legend_handles_labels()[0]) // num_columns)
     taller = HEIGHT + 0.19 * lines
     figure.set_size_inches(WIDTH, taller)
     panel.set_position((0.15, (0.13 * HEIGHT + taller - HEIGHT) / taller, 0.83, 0.79 * HEIGHT / taller))
-    panel.legend(loc="upper left", bbox_to_anchor=(0.0, -0.13), ncols=2, handlelength=2.6, columnspacing=2.5)
+    panel.legend(loc="upper left", bbox_to_anchor=(0.0, -0.13), ncols=num_columns, handlelength=2.6, columnspacing=2.5)
 
 
 def _literal(name: str) -> str:

@@ -28,11 +28,11 @@ def headline(run: Run) -> Html:
     protocol = element("p", badge(document["optimistic"]), " ", protocol_words(document["protocol"]), class_="protocol")
     return join(
         [
-            element("p", _question(run), " ", _material(run), class_="lead"),
+            element("p", asked(run), " ", tested_on(run), class_="lead"),
             protocol,
             _key_figures(document),
             listing(_plain_words(document), class_="plain"),
-            element("p", "Brackets hold 95% intervals. ", _operating_point(document), class_="note"),
+            element("p", "Brackets hold 95% intervals. ", operating_point(document), class_="note"),
             listing([*document["notes"], *run.missing], class_="notes"),
         ]
     )
@@ -45,14 +45,16 @@ def protocol_words(protocol: str | None) -> Html:
     return join([element("strong", f"Protocol {protocol}."), " ", PROTOCOLS[protocol]])
 
 
-def _question(run: Run) -> str:
+def asked(run: Run) -> str:
+    """The question that each image was put to."""
     classes = [class_name(name) for name in run.evaluation["classes"]]
     if len(classes) == 2:
         return f"Asked of each dermoscopy image: {classes[1]} or {classes[0]}?"
     return f"Asked of each dermoscopy image: which of {len(classes)} diagnoses? ({', '.join(classes)}.)"
 
 
-def _material(run: Run) -> str:
+def tested_on(run: Run) -> str:
+    """How many images, lesions, patients and folds stand behind the figures."""
     document = run.evaluation
     tested = run.images[run.images["image_id"].isin(run.predictions.test["image_id"])]
     parts = [count(document["num_images"], "image")]
@@ -62,8 +64,16 @@ def _material(run: Run) -> str:
             parts.append(count(len(known), noun))
     num_training = int((run.images["fold"] == -1).sum())
     trained = f" A further {count(num_training, 'image')} only trained." if num_training else ""
-    folds = count(len(document["per_fold"]), "fold")
-    return f"Every answer counted here is for an image its network was not fitted to: {' of '.join(parts)}, in {folds}.{trained}"
+    ran, _, planned = str(run.provenance.get("folds_run") or "").partition(" of ")
+    folds = count(len(document["per_fold"]), "fold") + (f" of the protocol's {planned}" if ran != planned else "")
+    apart = "Every answer counted here is for an image its network was not fitted to"
+    unknown = "Whether the system was fitted to the images counted here is not recorded"
+    return f"{unknown if document['protocol'] is None else apart}: {' of '.join(parts)}, in {folds}.{trained}"
+
+
+def shown_as(positive: str) -> str:
+    """The positive class in a sentence about images that show it."""
+    return _SHOWN.get(positive, class_name(positive))
 
 
 def _key_figures(document: dict[str, Any]) -> Html:
@@ -72,7 +82,7 @@ def _key_figures(document: dict[str, Any]) -> Html:
     for name, figure in figures.items():
         parts = [element("dt", metric(name)), element("dd", number(figure["value"], figure.get("reason") or ""), class_="value")]
         parts.append(element("dd", interval(figure), class_="small"))
-        if figure.get("fold_mean") is not None:
+        if figure.get("fold_mean") is not None and len(document["per_fold"]) > 1:
             parts.append(element("dd", "mean of folds ", over_folds(figure), class_="small"))
         entries.append(element("div", *parts))
     return element("dl", *entries, class_="key")
@@ -80,7 +90,7 @@ def _key_figures(document: dict[str, Any]) -> Html:
 
 def _plain_words(document: dict[str, Any]) -> list[str]:
     metrics, sentences = document["metrics"], []
-    shown = _SHOWN.get(document["positive"], class_name(document["positive"] or ""))
+    shown = shown_as(document["positive"] or "")
     if _defined(metrics, "sensitivity"):
         flagged = in_hundred(metrics["sensitivity"])
         sentences.append(f"Of 100 images that show {shown}, it flags {flagged} and misses the rest.")
@@ -102,7 +112,8 @@ def _plain_words(document: dict[str, Any]) -> list[str]:
     return sentences
 
 
-def _operating_point(document: dict[str, Any]) -> str:
+def operating_point(document: dict[str, Any]) -> str:
+    """From which probability on an image is flagged, and where that was chosen."""
     point = document["operating_point"]
     if point["thresholds"] is None:
         return f"There is no operating point: {point['reason'] or 'none was recorded'}."

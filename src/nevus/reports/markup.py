@@ -4,7 +4,7 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import final
 
-_VOID = ("img", "meta")
+VOID = ("img", "meta")
 
 
 @final
@@ -38,7 +38,7 @@ def element(tag: str, *children: str, **attributes: str | None) -> Html:
     """
     named = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items() if value is not None}
     opening = "".join(f' {name}="{html.escape(value)}"' for name, value in named.items())
-    return Html(f"<{tag}{opening}>" if tag in _VOID else f"<{tag}{opening}>{join(children)}</{tag}>")
+    return Html(f"<{tag}{opening}>" if tag in VOID else f"<{tag}{opening}>{join(children)}</{tag}>")
 
 
 def section(anchor: str, title: str, *children: str, level: int = 3) -> Html:
@@ -54,7 +54,9 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], *,
     """
     columns = element("tr", *(element("th", cell, scope="col") for cell in header))
     body = join(element("tr", element("th", row[0], scope="row"), *map(_cell, row[1:])) for row in rows)
-    inner = element("table", element("caption", caption), element("thead", columns), element("tbody", body), class_=kind)
+    inner = element(
+        "table", element("caption", element("span", caption)), element("thead", columns), element("tbody", body), class_=kind
+    )
     return element("div", inner, class_="scroll", role="group", aria_label=caption, tabindex="0")
 
 

@@ -3,21 +3,17 @@
 import numpy as np
 import pandas as pd
 
+from nevus.evaluation.people import NOT_KNOWN, people
 from nevus.reports.markup import Html, bar, element, folded, join, table
 from nevus.reports.pictures import photograph
 from nevus.reports.run import Run
 from nevus.reports.wording import class_name, count
 
-AGES = (0, 20, 40, 60, 80, np.inf)
-AGE_NAMES = ("under 20", "20 to 39", "40 to 59", "60 to 79", "80 or more")
-NOT_KNOWN = "not known"
+_TITLES = {"age": "Age in years", "sex": "Sex", "site": "Body site"}
 
 
-def material(run: Run, pictures_in: str = "") -> Html:
-    """Counts by class, age, sex and site, sources, and four random photographs a class.
-
-    `pictures_in` is the anchor of an earlier run of the same manifest: its photographs are pointed to, not repeated.
-    """
+def material(run: Run) -> Html:
+    """Counts by class, age, sex and site, sources, and four random photographs a class."""
     images, classes = run.images, run.evaluation["classes"]
     counts = images["target"].value_counts().reindex(classes, fill_value=0)
     rows = [
@@ -25,7 +21,7 @@ def material(run: Run, pictures_in: str = "") -> Html:
         for name in classes
     ]
     by_class = table("Images by class", ("Class", "Meaning", "Images", "Share", ""), rows, kind="numbers classes")
-    return join([by_class, _people(run), _sources(images), _examples(run, pictures_in)])
+    return join([by_class, _people(run), _sources(images), _examples(run)])
 
 
 def folds(run: Run) -> Html:
@@ -60,22 +56,15 @@ def leak(images: pd.DataFrame) -> str:
 
 def _people(run: Run) -> Html:
     images, positive = run.images, run.evaluation["positive"]
-    parts: dict[str, pd.Series] = {}
-    if "age_years" in images:
-        ages = pd.cut(images["age_years"].astype(float), list(AGES), right=False, labels=list(AGE_NAMES))
-        parts["Age in years"] = ages.astype(object).fillna(NOT_KNOWN)
-    for column, title in (("sex", "Sex"), ("site", "Body site")):
-        if column in images:
-            parts[title] = images[column].fillna("").replace("", NOT_KNOWN)
+    parts = people(images)
     if not parts:
         return element("p", "Age, sex and site of these images are not known.", class_="note")
     header = ("Images", "Share", "", *([positive] if positive else []))
     tables = []
-    for title, values in parts.items():
-        order = AGE_NAMES if title == "Age in years" else [name for name in values.value_counts().index if name != NOT_KNOWN]
-        counts = values.value_counts()
+    for field, (values, names) in parts.items():
+        title, counts = _TITLES[field], values.value_counts()
         rows = []
-        for name in (*order, NOT_KNOWN):
+        for name in names:
             count_here = counts.get(name, 0)
             positives = [_percent(int((images["target"][values == name] == positive).sum()), count_here)] if positive else []
             rows.append((name, f"{count_here:,}", _percent(count_here, len(images)), _bar(count_here, counts.max()), *positives))
@@ -98,9 +87,11 @@ def _sources(images: pd.DataFrame) -> Html:
     return join([shown, folded(f"{len(rows) - 10:,} further sources", rest)])
 
 
-def _examples(run: Run, pictures_in: str) -> Html:
-    if pictures_in:
-        return element("p", element("a", "Example photographs", href=f"#{pictures_in}-data"), " are shown with the run above.")
+def _examples(run: Run) -> Html:
+    if run.pictures_in:
+        return element(
+            "p", element("a", "Example photographs", href=f"#{run.pictures_in}-data"), " are shown with the run above."
+        )
     if run.root is None:
         return element("p", "No example photographs: the run’s manifest is not at hand.", class_="note")
     rng = np.random.default_rng(0)

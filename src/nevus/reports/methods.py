@@ -62,7 +62,7 @@ def _intervals(run: Run) -> str:
 
 
 def _record(run: Run) -> Html:
-    provenance = {name: value for name, value in run.provenance.items() if name != "recipe" and value not in (None, "", {})}
+    provenance = {name: value for name, value in run.provenance.items() if name != "recipe" and value not in (None, "", {}, [])}
     if not provenance and not run.recipe:
         return element("p", "Nothing was recorded about how these predictions were made.", class_="note")
     names = [*(name for name in _TITLES if name in provenance), *(name for name in provenance if name not in _TITLES)]

@@ -1,40 +1,31 @@
 """One self-contained HTML page from one or several run folders: no script, no request, light, dark and on paper."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 from nevus import files as disk
 from nevus.errors import DataError
-from nevus.reports.calibration import calibration
-from nevus.reports.charts import curves, learning_curves
-from nevus.reports.decision import decision
 from nevus.reports.headline import headline
-from nevus.reports.markup import Html, element, join, listing, section
-from nevus.reports.material import folds, material
-from nevus.reports.methods import methods
-from nevus.reports.mistakes import mistakes
-from nevus.reports.performance import all_figures, by_class, confusion
+from nevus.reports.markdown import markdown
+from nevus.reports.markup import Html, element, folded, join, listing, section
+from nevus.reports.model_card import model_card
+from nevus.reports.pictures import within
 from nevus.reports.run import Run
+from nevus.reports.sections import sections
 from nevus.reports.side_by_side import adjacent, side_by_side
 from nevus.reports.wording import badge
 
 NOTICE = " These figures describe software on past photographs, not a person, and it is not an approved medical device."
-TITLES = {
-    "data": "The data",
-    "folds": "The folds",
-    "learning": "Learning curves",
-    "curves": "Discrimination",
-    "decision": "What threshold",
-    "calibration": "Calibration",
-    "decisions": "Decisions and figures",
-    "mistakes": "The worst mistakes",
-    "methods": "Methods and provenance",
-}
+CARD = "model-card.md"
+MAX_BYTES = 4_900_000
 
 
 def write_report(runs: Sequence[Path], out: Path, title: str | None = None) -> Path:
-    """Write the report of one or several run folders to `out` and return its path.
+    """Write the report of one or several run folders to `out`, the same as Markdown beside it, and return `out`.
+
+    Of a single run the model card is written too, as `model-card.md` beside them.
 
     Parameters
     ----------
@@ -42,7 +33,7 @@ def write_report(runs: Sequence[Path], out: Path, title: str | None = None) -> P
         Run folders, each with `evaluation.json` and `predictions.csv`. Folds, logs, manifest and images are shown where they
         are still at hand; the page says what is not.
     out
-        The HTML file to write, or a folder to write `report.html` into.
+        The HTML file to write, or a folder to write `report.html` into. The Markdown has the same name, ending in `.md`.
     title
         The page's title, "Evaluation report" by default.
 
@@ -59,7 +50,11 @@ def write_report(runs: Sequence[Path], out: Path, title: str | None = None) -> P
         raise DataError("No run to report on. Give at least one run folder.")
     out = out / "report.html" if out.is_dir() else out
     read = adjacent([Run.read(folder, f"run-{index}") for index, folder in enumerate(runs, start=1)])
-    disk.write(out, page(read, title or "Evaluation report"))
+    shown = page(read, title or "Evaluation report")
+    disk.write(out, shown)
+    disk.write(out.with_suffix(".md"), markdown(shown))
+    if len(read) == 1:
+        disk.write(out.with_name(CARD), model_card(read[0]))
     return out
 
 
@@ -67,9 +62,13 @@ def page(runs: Sequence[Run], title: str) -> str:
     """The page's HTML."""
     shown: dict[str, str] = {}
     parts = [section("side-by-side", "Side by side", side_by_side(runs), level=2)] if len(runs) > 1 else []
+    contents = [element("a", "Side by side", href="#side-by-side")] if len(runs) > 1 else []
     for run in runs:
         manifest = str(run.provenance.get("manifest_sha256") or run.anchor)
-        parts.append(_run(run, shown.get(manifest, "")))
+        told = sections(replace(run, pictures_in=shown.get(manifest, "")))
+        links = [element("a", heading, href=f"#{run.anchor}-{name}") for name, (heading, _) in told.items()]
+        contents += links if len(runs) == 1 else [_entry(run, links)]
+        parts.append(_run(run, [part for _, part in told.values()]))
         shown.setdefault(manifest, run.anchor)
     head = [
         element("meta", charset="utf-8"),
@@ -79,37 +78,24 @@ def page(runs: Sequence[Run], title: str) -> str:
         element("style", Html(files("nevus.reports").joinpath("page.css").read_text(encoding="utf-8"))),
     ]
     notice = element("p", element("strong", "Not for diagnosis."), NOTICE, class_="notice", role="note")
+    main, left_out = within(element("main", *parts, id="main", tabindex="-1"), MAX_BYTES)
+    back = element("a", "Contents", href="#contents", class_="back")
     body = [
         element("a", "Skip to the figures", href="#main", class_="skip"),
-        element("header", element("p", "nevus", class_="kicker"), element("h1", title), notice),
-        _contents(runs),
-        element("main", *parts, id="main", tabindex="-1"),
+        element("header", element("p", "nevus", class_="kicker"), element("h1", title), notice, left_out),
+        element("nav", listing(contents), back, aria_label="Contents", id="contents"),
+        main,
     ]
     return "<!DOCTYPE html>\n" + element("html", element("head", *head), element("body", *body), lang="en") + "\n"
 
 
-def _run(run: Run, pictures_in: str) -> Html:
+def _run(run: Run, parts: Sequence[Html]) -> Html:
     protocol = element("span", run.protocol, class_="protocol-name")
     heading = element("h2", run.name, " ", protocol, " ", badge(run.evaluation["optimistic"]), id=run.anchor)
-    content = {
-        "data": material(run, pictures_in),
-        "folds": folds(run),
-        "learning": learning_curves(run),
-        "curves": curves(run),
-        "decision": decision(run),
-        "calibration": calibration(run),
-        "decisions": join([confusion(run), by_class(run), all_figures(run)]),
-        "mistakes": mistakes(run),
-        "methods": methods(run),
-    }
-    sections = [section(f"{run.anchor}-{name}", TITLES[name], part) for name, part in content.items()]
-    return element("section", heading, headline(run), *sections, aria_labelledby=run.anchor, class_="run")
+    return element("section", heading, headline(run), *parts, aria_labelledby=run.anchor, class_="run")
 
 
-def _contents(runs: Sequence[Run]) -> Html:
-    if len(runs) == 1:
-        links = [element("a", title, href=f"#{runs[0].anchor}-{name}") for name, title in TITLES.items()]
-    else:
-        named = [join([element("a", run.title, href=f"#{run.anchor}"), " ", badge(run.evaluation["optimistic"])]) for run in runs]
-        links = [element("a", "Side by side", href="#side-by-side"), *named]
-    return element("nav", listing(links), aria_label="Contents")
+def _entry(run: Run, links: Sequence[Html]) -> Html:
+    """A run among several in the contents: a link to it, and its sections folded away."""
+    named = [element("a", run.title, href=f"#{run.anchor}"), " ", badge(run.evaluation["optimistic"])]
+    return join([*named, folded("its sections", listing(links))])

@@ -11,6 +11,11 @@ from nevus.data.manifest import Manifest
 from nevus.errors import DataError
 from nevus.evaluation.predictions import Predictions
 
+# What every evaluation holds; a page without them would not be one.
+_REQUIRED = (
+    *("protocol", "optimistic", "classes", "positive", "num_images", "operating_point"),
+    *("metrics", "per_class", "per_fold", "confusion", "notes", "provenance"),
+)
 EPOCH_COLUMNS = ["epoch", "train_loss", "validation_loss", "validation_auc", "validation_balanced_accuracy"]
 
 
@@ -20,6 +25,7 @@ class Run:
 
     `images` has a row an image that was tested or trained on: `image_id`, `target` (the class's name), `fold` (-1 trains
     only) and every manifest column that is known. `missing` says, in sentences, what could not be found and why.
+    `pictures_in` is the anchor of an earlier run of the same page and manifest: its photographs are pointed to, not repeated.
     """
 
     folder: Path
@@ -30,6 +36,7 @@ class Run:
     root: Path | None
     epochs: dict[int, pd.DataFrame]
     missing: tuple[str, ...]
+    pictures_in: str = ""
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -63,13 +70,18 @@ class Run:
         Raises
         ------
         DataError
-            `evaluation.json` or `predictions.csv` is missing or not what it must be.
+            `evaluation.json` or `predictions.csv` is missing, not what it must be, or not of the same answers.
         """
         folder = Path(folder)
         evaluation = _json(folder / "evaluation.json", "nevus evaluate writes it.")
+        if absent := [name for name in _REQUIRED if name not in evaluation]:
+            raise DataError(
+                f"{folder / 'evaluation.json'}: no evaluation, it has no {', '.join(absent)}. nevus evaluate writes one."
+            )
         if (folder / "recipe.json").exists():
             evaluation["provenance"].setdefault("recipe", _json(folder / "recipe.json", "Remove it."))
         predictions = Predictions.read(folder / "predictions.csv")
+        _check_same(folder, evaluation, predictions)
         manifest, problem = _manifest(evaluation["provenance"])
         missing = [problem] if problem else []
         if not (folder / "folds.csv").exists():
@@ -88,6 +100,16 @@ def _json(path: Path, remedy: str) -> dict[str, Any]:
         raise DataError(f"{path}: cannot be read ({error.strerror}). {remedy}") from error
     except ValueError as error:
         raise DataError(f"{path}: not a JSON document ({error}). {remedy}") from error
+
+
+def _check_same(folder: Path, evaluation: dict[str, Any], predictions: Predictions) -> None:
+    """Curves are drawn from the predictions and figures are read from the evaluation: they must be of the same answers."""
+    told = (evaluation["num_images"], evaluation["classes"], evaluation["protocol"])
+    found = (len(predictions.test), list(predictions.classes), predictions.protocol)
+    for what, one, other in zip(("test images", "classes", "the protocol"), told, found, strict=True):
+        if one != other:
+            remedy = f"Evaluate again: nevus evaluate {folder / 'predictions.csv'} --out {folder / 'evaluation.json'}"
+            raise DataError(f"{folder}: evaluation.json says {what} {one}, predictions.csv {other}. {remedy}")
 
 
 def _manifest(provenance: dict[str, Any]) -> tuple[Manifest | None, str]:

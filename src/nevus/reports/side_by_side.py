@@ -1,15 +1,15 @@
 """Several runs in one table, and what the optimistic protocol is worth where one recipe was run under both kinds."""
 
-import itertools
-import json
 from collections.abc import Sequence
 
+from nevus.errors import DataError
+from nevus.evaluation.compare import compare
 from nevus.reports.markup import Html, element, join, listing, table
+from nevus.reports.protocol_gap import experiment, protocol_gaps
 from nevus.reports.run import Run
 from nevus.reports.wording import Figure, badge, interval, metric, number, over_folds, reasons
 
 COLUMNS = ("auc", "macro_auc", "balanced_accuracy", "sensitivity", "specificity", "accuracy")
-GAPS = {"auc": "AUC", "macro_auc": "macro AUC", "balanced_accuracy": "balanced accuracy"}
 
 
 def side_by_side(runs: Sequence[Run]) -> Html:
@@ -34,44 +34,45 @@ def side_by_side(runs: Sequence[Run]) -> Html:
         rows,
         kind="numbers runs",
     )
-    return join([listing(gaps(ordered), class_="finding"), shown, *undefined])
+    return join([listing(protocol_gaps(ordered), class_="finding"), shown, *undefined, differences(runs)])
+
+
+def differences(runs: Sequence[Run]) -> Html:
+    """What each later run gains over the first one given, image by image, with intervals; why not, where it cannot be said."""
+    first, *others = runs
+    parts = []
+    for other in others:
+        try:
+            found = compare(first.predictions, other.predictions, operating_point=_rule(first), num_resamples=1000)
+        except DataError as error:
+            reason = str(error).splitlines()[0]
+            parts.append(
+                element("p", f"{other.title} is not compared with {first.title} image by image: {reason}", class_="note")
+            )
+            continue
+        rows = [
+            (metric(name), f"{part['value']:+.3f}", f"{part['low']:+.3f} to {part['high']:+.3f}", f"{part['p']:.3f}")
+            for name, part in found["differences"].items()
+            if part["p"] is not None
+        ]
+        caption = (
+            f"{other.title} minus {first.title}, on the same {found['num_images']:,} images in {found['num_groups']:,} groups: "
+            "paired bootstrap over groups"
+        )
+        parts += [table(caption, ("Figure", "Difference", "95% interval", "p"), rows), listing(found["notes"], class_="notes")]
+    return join(parts)
+
+
+def _rule(run: Run) -> str:
+    """The rule that the run's operating point was chosen by; one that was given as a number has none."""
+    rule = str(run.evaluation["operating_point"]["rule"])
+    return rule if rule != "given" else "youden"
 
 
 def adjacent(runs: Sequence[Run]) -> list[Run]:
     """The runs with those of one experiment together, the honest one first; otherwise in the order given."""
-    first_seen = list(dict.fromkeys(map(_experiment, runs)))
-    return sorted(runs, key=lambda run: (first_seen.index(_experiment(run)), bool(run.evaluation["optimistic"])))
-
-
-def gaps(runs: Sequence[Run]) -> list[str]:
-    """A sentence for each pair of one experiment: what the optimistic protocol adds to the strict one."""
-    sentences = []
-    for honest, flattering in itertools.product(runs, runs):
-        pair = (honest.evaluation["optimistic"], flattering.evaluation["optimistic"])
-        if pair != (False, True) or _experiment(honest) != _experiment(flattering):
-            continue
-        parts = []
-        for name, words in GAPS.items():
-            ours, theirs = (_figures(run).get(name, {}).get("value") for run in (honest, flattering))
-            if ours is not None and theirs is not None:
-                parts.append(f"{words} {theirs:.3f} against {ours:.3f} (a gap of {theirs - ours:+.3f})")
-        if parts:
-            sentences.append(
-                f"{flattering.name} under {flattering.protocol} (optimistic) against {honest.protocol}: {', '.join(parts)}. "
-                "Data, network and training are the same; only the protocol differs."
-            )
-    return sentences
-
-
-def _experiment(run: Run) -> str:
-    """What two runs must share to differ by protocol alone: data, model and training; the folder where nothing is recorded."""
-    recipe = run.recipe
-    if not recipe:
-        return str(run.folder)
-    by_protocol = ("protocol", "num_folds", "validation_share", "manifest")
-    data = {name: value for name, value in recipe.get("data", {}).items() if name not in by_protocol}
-    same = [data, recipe.get("model"), recipe.get("training"), run.provenance.get("manifest_sha256")]
-    return json.dumps(same, sort_keys=True)
+    first_seen = list(dict.fromkeys(map(experiment, runs)))
+    return sorted(runs, key=lambda run: (first_seen.index(experiment(run)), bool(run.evaluation["optimistic"])))
 
 
 def _figures(run: Run) -> dict[str, Figure]:

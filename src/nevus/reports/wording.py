@@ -12,29 +12,69 @@ Figure = Mapping[str, Any]
 METRICS = {
     "auc": ("AUC", "area under the ROC curve: how often a positive image outranks a negative one, ties counting half"),
     "macro_auc": ("Macro AUC", "mean over classes of the area under the one-vs-rest ROC curve"),
+    "weighted_auc": ("Weighted AUC", "the same mean, each class weighted by its share of the images"),
+    "micro_auc": (
+        "Micro AUC",
+        "AUC of one ranking of all classes' probabilities of all images: how often a true class outranks a false one",
+    ),
+    "average_precision": (
+        "Average precision",
+        "area under the precision-recall curve by steps; a constant answer reaches the prevalence, so it falls with that",
+    ),
+    "macro_average_precision": ("Macro average precision", "mean over classes of the one-vs-rest average precision"),
+    "weighted_average_precision": (
+        "Weighted average precision",
+        "the same mean, each class weighted by its share of the images",
+    ),
+    "micro_average_precision": (
+        "Micro average precision",
+        "average precision of one ranking of all classes' probabilities of all images",
+    ),
     "balanced_accuracy": ("Balanced accuracy", "mean over classes of the recall, as the ISIC challenges score it"),
     "ovr_balanced_accuracy": (
         "One-vs-rest balanced accuracy",
         "mean over classes of (sensitivity + specificity) / 2: the 2022 paper's, always higher than the ISIC's for more than two",
     ),
     "accuracy": ("Accuracy", "share of images whose decision is right; it rewards naming the commonest class"),
+    "top_2_accuracy": ("Top-2 accuracy", "share of images whose true class is among the two most probable"),
+    "top_3_accuracy": ("Top-3 accuracy", "share of images whose true class is among the three most probable"),
     "macro_f1": ("Macro F1", "mean over classes of F1 = 2TP / (2TP + FP + FN)"),
+    "weighted_f1": ("Weighted F1", "the same mean, each class weighted by its share of the images"),
     "macro_precision": ("Macro precision", "mean over classes of TP / (TP + FP)"),
+    "weighted_precision": ("Weighted precision", "the same mean, each class weighted by its share of the images"),
+    "macro_specificity": ("Macro specificity", "mean over classes of TN / (TN + FP)"),
+    "mcc": (
+        "Matthews correlation",
+        "correlation of truth and decision, from −1 to 1, 0 for chance; Gorodkin's R_K for more than two classes",
+    ),
+    "f1": ("F1", "2TP / (2TP + FP + FN) of the class against the rest"),
     "sensitivity": ("Sensitivity", "share of the positive class's images that are flagged at the operating point"),
     "specificity": ("Specificity", "share of the other images that are not flagged at the operating point"),
     "precision": (
         "Precision",
-        "share of the flagged images that are of the positive class; it falls with prevalence",
+        "share of the flagged images that are of the positive class (the positive predictive value); it falls with prevalence",
+    ),
+    "npv": (
+        "Negative predictive value",
+        "share of the images not flagged that are not of the positive class; it rises as the prevalence falls",
     ),
     "pauc_80": (
         "Partial AUC above 80% sensitivity",
         "area of the ROC curve above sensitivity 0.8, from 0 to 0.2, as ISIC 2024",
+    ),
+    "auc_sens_80": (
+        "AUC80 of ISIC 2018",
+        "whole area under the part of the ROC curve at or above sensitivity 0.8, from 0 to 1, as the ISIC 2018 scorer has it",
     ),
     "ece": (
         "Calibration error",
         "root-mean-square gap of probability and frequency over 15 bins of equally many images, debiased",
     ),
     "brier": ("Brier score", "mean squared distance of the probabilities from the truth; lower is better"),
+    "log_loss": (
+        "Log-loss",
+        "mean of −log of the true class's probability, natural logarithm, 0 counted as 2.2e-16; lower is better",
+    ),
     "f1_sd": ("SD of F1", "standard deviation of F1 over the classes, as the 2022 paper prints it"),
     "recall_sd": ("SD of recall", "standard deviation of recall over the classes, as the 2022 paper prints it"),
 }

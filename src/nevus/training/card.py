@@ -24,7 +24,7 @@ def model_card(document: Mapping[str, Any]) -> str:
         "Network": f"{recipe['model']['backbone']}, attention {recipe['model']['attention']['kind']}, "
         f"fusion {recipe['model']['fusion']['kind']}, pretrained weights: {recipe['model']['pretrained']}",
         "Input": " and ".join(f"{side} x {side}" for side in (preprocessing["size"], *preprocessing["resolutions"])) + " pixels, "
-        f"{_CROPS[preprocessing['crop']]}, {preprocessing['views']} mirror views averaged; "
+        f"{_CROPS[preprocessing['crop']]}, {preprocessing['views']} views averaged; "
         f"metadata {', '.join(recipe['data']['metadata']) or 'none'}, each optional",
         "Operating point": f"{point['positive']} from probability {threshold} on ({point['rule']}, {point['chosen_on']})",
         "Temperature": f"{document['temperature']:.3f}, fitted on the validation images",
@@ -54,6 +54,8 @@ Where its training images are licensed for non-commercial use, so are these weig
 | | |
 |---|---|
 {table}
+
+What was measured, and on whom, stands in the model card that `nevus report` writes into the run's folder.
 
 Metadata may be given in any part or not at all. The probabilities are those of the training data's class mix as the loss
 weighted it; they were calibrated with one temperature on validation images, not on your patients.

@@ -169,7 +169,7 @@ def _preprocessing(recipe: Recipe, network: LesionClassifier) -> dict[str, objec
         "views": data.views,
         "steps": "upright; the part that crop says, none being the whole; shorter side area-averaged to short_side; "
         "stretched to size x size, bilinear; logits averaged over views: as it is, mirrored left to right, top to bottom, "
-        "both; and over size and resolutions",
+        "both, and the same four with rows and columns exchanged; and over size and resolutions",
         "mean": network.mean,
         "std": network.std,
     }

@@ -7,7 +7,7 @@ import torch
 from accelerate.utils import gather_object
 from torch.func import functional_call
 
-from nevus.data.augment import MIRRORS
+from nevus.data.augment import VIEWS
 from nevus.metrics.classification import accuracy, balanced_accuracy, confusion_matrix, macro_auc, roc_auc
 from nevus.networks.classifier import LesionClassifier
 from nevus.networks.losses import Loss
@@ -40,7 +40,7 @@ def predict_logits(
 ) -> torch.Tensor:
     """Logits (N, num_classes) on the CPU, float32, of whole images in the order of `rows`.
 
-    The mean over `views` mirrors and over `size` and the further `resolutions`.
+    The mean over `views` of each photo and over `size` and the further `resolutions`.
     """
     if resolutions:
         each = [predict_logits(network, weights, examples, rows, side, views) for side in (size, *resolutions)]
@@ -51,7 +51,8 @@ def predict_logits(
     logits = []
     for batch in evaluation_batches(examples, rows, size, _BATCH_SIZE):
         batch = batch.to(device)
-        images = [normalise(batch.images.flip(axes), mean, std) for axes in MIRRORS[:views]]
+        turned = [batch.images.transpose(1, 2) if view.transposed else batch.images for view in VIEWS[:views]]
+        images = [normalise(image.flip(view.axes), mean, std) for image, view in zip(turned, VIEWS, strict=False)]
         each = [functional_call(network, weights, (view, batch.metadata, batch.present)).float() for view in images]
         logits.append(torch.stack(each).mean(dim=0).cpu())
     return torch.cat(logits)

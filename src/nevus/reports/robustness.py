@@ -1,0 +1,141 @@
+"""How a run holds when its images or its metadata are worse: curves by severity, pictures of the changes, metadata by rate."""
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+
+from nevus.reports import figures
+from nevus.reports.figures import Axis, Measured
+from nevus.reports.markup import Html, element, folded, join, listing, table
+from nevus.reports.run import Run
+from nevus.reports.svg import inline
+from nevus.reports.wording import interval, metric, number
+
+_PANELS = (("hair", "ruler", "ink", "bubbles"), ("blur", "noise", "jpeg", "resolution"))
+_WORDS = {"colour_cast": "colour cast", "jpeg": "JPEG"}
+
+
+def robustness(run: Run) -> Html:
+    """The run's robustness.json; nothing where `nevus robustness` was not run."""
+    path = run.folder / "robustness.json"
+    if not path.exists():
+        return Html()
+    document = json.loads(path.read_text(encoding="utf-8"))
+    name = "auc" if "auc" in document["clean"] else "macro_auc"
+    known = list(document["kinds"])
+    panels = [[kind for kind in kinds if kind in known] for kinds in _PANELS]
+    panels.append([kind for kind in known if not any(kind in kinds for kinds in _PANELS)])
+    drawn = [_severities(run, document, name, kinds, place) for place, kinds in enumerate(panels) if kinds]
+    drawn += [_rates(run, document, name, how) for how, parts in document["metadata"].items() if parts]
+    return join(
+        [
+            listing(_words(document), class_="plain"),
+            element("p", _note(document), class_="note"),
+            element("div", *drawn, class_="figures"),
+            _pictures(run, known),
+            folded("Every change and its figures", *[_table(document, kind) for kind in known]),
+            folded("Metadata missing or wrong, figures", *[_metadata(document, how) for how in document["metadata"]]),
+        ]
+    )
+
+
+def _words(document: dict[str, Any]) -> list[str]:
+    sentences = [document["worst"]["words"]] if document["worst"] else []
+    alone = document["image_only"]
+    if alone and alone["figures"]:
+        sentences += [part["words"][0].upper() + part["words"][1:] for part in alone["figures"].values()]
+    else:
+        sentences.append("Whether it holds without metadata beside a model that never had any was not measured (--image-only).")
+    return sentences
+
+
+def _note(document: dict[str, Any]) -> str:
+    return (
+        f"{document['num_images']:,} of the run's {document['num_images_of_the_run']:,} test images, "
+        f"{document['num_groups']:,} groups, drawn by class (seed {document['seed']}). The changes are drawn on the photograph "
+        "before it goes the whole way through the fold's own model, at the thresholds chosen beforehand; bands are 95% "
+        "intervals. Drawn artefacts are like real ones, not the same."
+    )
+
+
+def _measured(parts: dict[str, Any], name: str) -> Measured:
+    found = [part["figures"][name] for part in parts.values()]
+    columns = [np.array([np.nan if part[key] is None else part[key] for part in found]) for key in ("value", "low", "high")]
+    return Measured(*columns)
+
+
+def _severities(run: Run, document: dict[str, Any], name: str, kinds: list[str], place: int) -> Html:
+    first = document["clean"][name]["value"]
+    series = {_WORDS.get(kind, kind): _from_clean(document, _measured(document["kinds"][kind], name), name) for kind in kinds}
+    levels = [int(level) for level in document["kinds"][kinds[0]]]
+    axes = (Axis("Severity (0 is the photograph as it is)"), Axis(metric(name)))
+    drawing = figures.bands(f"{metric(name)}: {', '.join(series)}", axes, np.array([0, *levels], np.float64), series)
+    ends = ", ".join(f"{kind} {measured.value[-1]:.3f}" for kind, measured in series.items())
+    message = f"{metric(name)} falls from {first:.3f} with severity; at {levels[-1]}: {ends}."
+    return inline(drawing, f"{run.anchor}-robustness-{place}", message, f"{metric(name)} against severity.")
+
+
+def _rates(run: Run, document: dict[str, Any], name: str, how: str) -> Html:
+    parts = document["metadata"][how]
+    series = {part: _from_clean(document, _measured(rates, name), name) for part, rates in parts.items()}
+    rates = [100 * float(rate) for rate in next(iter(parts.values()))]
+    axes = (Axis(f"Images whose metadata is {how} (%)"), Axis(metric(name)))
+    drawing = figures.bands(f"{metric(name)}, metadata {how}", axes, np.array([0, *rates]), series)
+    ends = ", ".join(f"{part} {measured.value[-1]:.3f}" for part, measured in series.items())
+    explained = "left out" if how == "missing" else "another patient's, drawn at random"
+    message = (
+        f"{metric(name)} with metadata {how}, {document['clean'][name]['value']:.3f} with all of it; for all images: {ends}."
+    )
+    return inline(drawing, f"{run.anchor}-robustness-{how}", message, f"{metric(name)} when fields are {explained}.")
+
+
+def _from_clean(document: dict[str, Any], measured: Measured, name: str) -> Measured:
+    """The series with the unchanged images' figure before it."""
+    first = document["clean"][name]
+    columns = zip(("value", "low", "high"), (measured.value, measured.low, measured.high), strict=True)
+    return Measured(*(np.concatenate([[np.nan if first[key] is None else first[key]], column]) for key, column in columns))
+
+
+def _pictures(run: Run, kinds: list[str]) -> Html:
+    """A strip a kind: one photograph unchanged, then at each severity."""
+    strips = []
+    for kind in kinds:
+        path = run.folder / "robustness" / f"{kind}.jpg"
+        if path.exists():
+            data = f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
+            words = f"{_WORDS.get(kind, kind)}: as it is, then by growing severity"
+            strips.append(element("figure", element("img", src=data, alt=words, class_="strip"), element("figcaption", words)))
+    return folded("What the changes look like", *strips) if strips else Html()
+
+
+def _table(document: dict[str, Any], kind: str) -> Html:
+    names = list(document["clean"])
+    rows = [("unchanged", *(_value(document["clean"][name], None) for name in names))]
+    for level, part in document["kinds"][kind].items():
+        rows.append((level, *(_value(part["figures"][name], part["differences"].get(name)) for name in names)))
+    words = _WORDS.get(kind, kind)
+    caption = f"{words[0].upper()}{words[1:]}: value [95% interval], and the paired difference to the unchanged images"
+    return table(caption, ("Severity", *map(metric, names)), rows)
+
+
+def _metadata(document: dict[str, Any], how: str) -> Html:
+    names = list(document["clean"])
+    rows = []
+    for part, rates in document["metadata"][how].items():
+        for rate, found in rates.items():
+            values = (_value(found["figures"][name], found["differences"].get(name)) for name in names)
+            rows.append((f"{part}, {100 * float(rate):g}% of images", *values))
+    return table(f"Metadata {how}: value [95% interval], and the paired difference", ("Which", *map(metric, names)), rows)
+
+
+def _value(figure: dict[str, Any], difference: dict[str, Any] | None) -> Html:
+    parts = [
+        element("div", number(figure["value"], figure.get("reason") or "")),
+        element("div", interval(figure), class_="small"),
+    ]
+    if difference is not None and difference["low"] is not None:
+        words = f"{difference['value']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
+        parts.append(element("div", words, class_="small"))
+    return element("td", *parts)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-
 import pytest
 from fabricated_run import fabricate
 
@@ -42,3 +41,12 @@ def test_an_older_evaluation_and_one_without_positives_are_shown_with_a_note(run
     assert "older" in calibration(replace(run, evaluation=old))
     none = {**run.evaluation, "decision": {"positive": None, "reason": "no class is the positive one"}}
     assert "no class is the positive one" in decision(replace(run, evaluation=none))
+
+
+def test_the_longest_reach_of_the_decision_curve_is_said(run: Run) -> None:
+    section = run.evaluation["decision"]
+    curve = section["curves"][0]
+    low = [1.0 if 5 <= place <= 20 or place in (0, 1) else -1.0 for place in range(50)]
+    changed = {**section, "curves": [{**curve, "treat_all": [0.0] * 50, "low": low}, section["curves"][1]]}
+    page = decision(replace(run, evaluation={**run.evaluation, "decision": changed}))
+    assert "From 6% to 21% the model is clearly better" in page

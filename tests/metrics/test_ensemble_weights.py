@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult
 from sklearn.metrics import log_loss, roc_auc_score
 
 from nevus.metrics.ensemble import fit_weights, mean_probabilities, mean_ranks
@@ -58,6 +59,13 @@ def test_weights_are_never_worse_than_the_best_member_or_the_mean(
     assert loss(mean_probabilities(members, weights)) <= min(others) + 1e-12
 
 
+def test_a_search_that_stops_early_is_not_trusted_over_a_single_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = np.arange(30) % 3
+    good, chance = 0.7 * np.eye(3)[targets] + 0.1, np.full((30, 3), 1 / 3)
+    monkeypatch.setattr("nevus.metrics.ensemble.minimize", lambda *_, **__: OptimizeResult(x=np.array([0.5, 0.5])))
+    assert fit_weights([chance, good], targets).tolist() == [0, 1]
+
+
 def test_one_good_member_among_chance_takes_all_weight() -> None:
     targets = np.random.default_rng(0).integers(0, 3, 100)
     good, chance = 0.7 * np.eye(3)[targets] + 0.1, np.full((100, 3), 1 / 3)
@@ -84,3 +92,10 @@ def test_the_mean_ranks_of_one_member_keep_its_auc_between_two_classes() -> None
     # A member with other scales and the same order changes nothing: that is what ranks are for.
     sharper = np.stack([1 - member[0, :, 1] ** 3, member[0, :, 1] ** 3], axis=1)
     assert np.allclose(mean_ranks([member[0], sharper]), ranked)
+
+
+def test_between_two_classes_probabilities_too_small_for_the_others_are_still_ranked() -> None:
+    """1 - 1e-20 and 1 - 1e-19 are the same number: the first class would tie them."""
+    positive = np.array([1e-20, 1e-19, 0.5])
+    ranked = mean_ranks([np.stack([1 - positive, positive], axis=1)] * 2)
+    assert np.allclose(ranked[:, 1], [1 / 6, 3 / 6, 5 / 6])

@@ -76,5 +76,5 @@ def fit_weights(members: ArrayLike, targets: ArrayLike) -> Floats:
         options={"ftol": 1e-12, "maxiter": 500},
     )
     fitted = np.clip(found.x, 0, 1)
-    candidates = [fitted / fitted.sum(), np.full(num_members, 1 / num_members), *np.eye(num_members)]
+    candidates = [fitted / fitted.sum(), *np.eye(num_members)]
     return np.asarray(min(candidates, key=lambda weights: loss(weights)[0]))

@@ -12,6 +12,7 @@ import typer
 
 from nevus.cli import data, measuring, papers, results, training
 from nevus.cli.audit import audit
+from nevus.cli.ensemble import ensemble
 from nevus.cli.networks import networks
 from nevus.cli.recalibrate import recalibrate
 from nevus.cli.submission import write_submission
@@ -34,6 +35,7 @@ app.command("cross-validate")(training.cross_validate)
 app.command()(training.baselines)
 app.command()(results.evaluate)
 app.command()(results.compare)
+app.command()(ensemble)
 app.command()(recalibrate)
 app.command()(results.report)
 app.command()(measuring.robustness)

@@ -13,6 +13,7 @@ import typer
 from nevus.cli import data, measuring, papers, results, training
 from nevus.cli.audit import audit
 from nevus.cli.networks import networks
+from nevus.cli.novelty import add_novelty, novelty
 from nevus.cli.recalibrate import recalibrate
 from nevus.cli.submission import write_submission
 from nevus.cli.tracking import track
@@ -37,6 +38,8 @@ app.command()(results.compare)
 app.command()(recalibrate)
 app.command()(results.report)
 app.command()(measuring.robustness)
+app.command()(novelty)
+app.command("add-novelty")(add_novelty)
 app.command()(track)
 app.command()(results.predict)
 app.command("write-submission")(write_submission)

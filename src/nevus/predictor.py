@@ -157,6 +157,15 @@ class Predictor:
 
         `cropped` says that they are parts, which a bundle trained on crops must have and another may not.
         """
+        total = np.zeros((len(images), len(self.bundle.classes)), np.float32)
+        for part in self.view_logits(images, metadata, cropped=cropped):
+            total += part
+        return total / np.float32(self._preprocessing["views"])
+
+    def view_logits(
+        self, images: Sequence[Pixels], metadata: MetadataColumns | None = None, *, cropped: bool = False
+    ) -> Iterator[NDArray[np.float32]]:
+        """The logits (N, num_classes) of each of the bundle's views in turn; `logits` is their mean."""
         if cropped != (self._crop != "none"):
             self._refuse(f"these images are {'parts' if cropped else 'whole'}")
         size, short_side = self._preprocessing["size"], self._preprocessing["short_side"]
@@ -167,12 +176,10 @@ class Predictor:
         inputs = {"metadata": vector, "present": ~missing.all(axis=1)}
         # A network without metadata has no use for two of the inputs, and ONNX keeps only what is used.
         used = {value.name: inputs[value.name] for value in self._session.get_inputs() if value.name in inputs}
-        total = np.zeros((len(images), len(self.bundle.classes)), np.float32)
         for view in VIEWS[: self._preprocessing["views"]]:
             views = {name: _seen(batch, view).transpose(0, 3, 1, 2) for name, batch in inputs_at.items()}
             given = {name: np.ascontiguousarray(view) for name, view in views.items()}
-            total += self._session.run(["logits"], {**used, **given})[0]
-        return total / np.float32(self._preprocessing["views"])
+            yield np.asarray(self._session.run(["logits"], {**used, **given})[0])
 
     def _refuse(self, found: str) -> None:
         if self._crop == "none":

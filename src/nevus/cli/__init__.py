@@ -17,6 +17,7 @@ from nevus.cli.networks import networks
 from nevus.cli.recalibrate import recalibrate
 from nevus.cli.submission import write_submission
 from nevus.cli.tracking import track
+from nevus.cli.views import views
 
 app = typer.Typer(
     help="Classify skin lesions from a dermoscopy image, age, sex and body site, and measure honestly how well. "
@@ -39,6 +40,7 @@ app.command()(ensemble)
 app.command()(recalibrate)
 app.command()(results.report)
 app.command()(measuring.robustness)
+app.command()(views)
 app.command()(track)
 app.command()(results.predict)
 app.command("write-submission")(write_submission)

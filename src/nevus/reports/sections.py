@@ -16,6 +16,7 @@ from nevus.reports.performance import all_figures, by_class, confusion
 from nevus.reports.robustness import robustness
 from nevus.reports.run import Run
 from nevus.reports.subgroups import subgroups
+from nevus.reports.views import views
 
 
 def performance(run: Run) -> Html:
@@ -36,6 +37,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], Html]]] = {
     "conformal": ("Sets of answers", conformal),
     "abstention": ("When not to answer", abstention),
     "robustness": ("When images or metadata are worse", robustness),
+    "views": ("Several views of a photograph", views),
     "mistakes": ("The worst mistakes", mistakes),
     "methods": ("Methods and provenance", methods),
     "checklist": ("Reporting checklists", checklist),

@@ -21,9 +21,9 @@ from nevus.metrics.probabilities import log_losses
 Document = dict[str, Any]
 Floats = NDArray[np.float64]
 _RANKS = (
-    "These are mean ranks, made to sum to 1, and no probabilities: AUC and thresholds mean something; calibration, the Brier "
-    "score and, beyond two classes, the most probable class do not. An image's rank depends on the other images of its fold and "
-    "part, so there is no such answer for a single patient."
+    "These are mean ranks on the scale of the members' probabilities, and no probabilities: AUC and thresholds mean something, "
+    "calibration and the Brier score do not. An image's rank depends on the other images of its fold and part, so there is no "
+    "such answer for a single patient."
 )
 _OPTIMISTIC = "Optimistic: as this protocol chooses on its test images, the weights were fitted on them too."
 

@@ -23,21 +23,27 @@ def mean_probabilities(members: ArrayLike, weights: ArrayLike | None = None) -> 
 
 
 def mean_ranks(members: ArrayLike) -> Floats:
-    """Scores (N, C) from probabilities (M, N, C): each class's rank among the N images as a share, then the mean over members.
+    """Scores (N, C) from probabilities (M, N, C): each class's rank among the N images, the mean over members.
 
-    A share is (rank - 1/2) / N, ties having their mean rank. Of two classes the first is what the second leaves. Of more, a row
-    is divided by its sum, which may change the order of a class's images a little. They rank images and are no probabilities:
-    each depends on the other N - 1.
+    Of N, ties having their mean rank. In a rank's place stands what the members' probabilities are at that rank, on average:
+    the scores of a class are ordered as its mean ranks are (with a tie where all members repeat a value), and have the spread of
+    its probabilities. Of two classes the first is what the second leaves. Of more, a row is divided by its sum, which is then
+    near 1 (shares of ranks would be divided by sums from 1 to C, and lose their order); a row of zeros becomes equal shares.
+    They rank images and are no probabilities: each depends on the other N - 1.
 
-    >>> mean_ranks([[[0.9, 0.1], [0.4, 0.6]], [[0.8, 0.2], [0.7, 0.3]]]).tolist()
-    [[0.75, 0.25], [0.25, 0.75]]
+    >>> mean_ranks([[[0.9, 0.1], [0.4, 0.6]], [[0.8, 0.2], [0.7, 0.3]]]).round(3).tolist()
+    [[0.85, 0.15], [0.55, 0.45]]
     """
     stacked = np.asarray(members, np.float64)
     num_images, num_classes = stacked.shape[1:]
-    shares = ((rankdata(stacked, axis=1) - 0.5) / num_images).mean(axis=0)
+    ranks = rankdata(stacked, axis=1).mean(axis=0)
+    at_rank = np.sort(stacked, axis=1).mean(axis=0)
+    every = np.arange(1, num_images + 1)
+    scores = np.stack([np.interp(ranks[:, k], every, at_rank[:, k]) for k in range(num_classes)], axis=1)
     if num_classes == 2:
-        return np.stack([1 - shares[:, 1], shares[:, 1]], axis=1)
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+        return np.stack([1 - scores[:, 1], scores[:, 1]], axis=1)
+    total = scores.sum(axis=1, keepdims=True)
+    return np.divide(scores, total, out=np.full_like(scores, 1 / num_classes), where=total > 0)
 
 
 def fit_weights(members: ArrayLike, targets: ArrayLike) -> Floats:

@@ -59,7 +59,7 @@ def test_a_view_is_the_photo_turned_first_and_then_warped(height: int, width: in
     photo = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     square = warp(photo, centre_matrix(height, width, 32), 32).astype(np.float32)
     by_hand = [turned(photo, turns, mirrored) for turns, mirrored in TURNS]
-    expected = [warp(part, centre_matrix(*part.shape[:2], 32), 32).astype(int) for part in by_hand]
+    expected = [warp(part, centre_matrix(part.shape[0], part.shape[1], 32), 32).astype(int) for part in by_hand]
     for view, first_turned in zip(VIEWS, expected, strict=True):
         # OpenCV rounds where it samples to 1/32 of a pixel.
         assert abs(_seen(square[None], view)[0] - first_turned).max() <= 4

@@ -6,13 +6,14 @@ what is served, from file to probability.
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from nevus.bundle import Bundle
 from nevus.data.augment import VIEWS, View, centre_matrix, warp
@@ -21,6 +22,7 @@ from nevus.data.images import Pixels, load_image, shrink
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.taxonomy import MALIGNANT
 from nevus.errors import BundleError, DataError
+from nevus.metrics.novelty import Novelty
 from nevus.metrics.prior import shift_prior, shift_threshold, stated_prior
 
 Probabilities = NDArray[np.float64]
@@ -32,6 +34,7 @@ class Answer:
     """What nevus says of one image. `decision` is at the operating point; `refer` means: have a doctor look.
 
     Where a prevalence was stated, `probabilities` are at it and `unshifted` as the bundle gives them; the decision is the same.
+    `novelty` says by each score how unlike the training images it is; None of a bundle that was written without the scores.
     """
 
     image: str
@@ -41,6 +44,15 @@ class Answer:
     refer: bool
     reasons: list[str] = field(default_factory=list)
     unshifted: dict[str, float] | None = None
+    novelty: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the network gives: logits (N, num_classes), of all views; features (N, F) of the images as they are, or None."""
+
+    logits: NDArray[np.float32]
+    features: NDArray[np.float32] | None
 
 
 class Predictor:
@@ -90,6 +102,8 @@ class Predictor:
         self._temperature = float(document["temperature"])
         self._point = _chosen(self.bundle, operating_point)
         self._priors = _priors(self.bundle, prevalence) if prevalence else None
+        known = "novelty" in document
+        self.novelty = Novelty.from_tensors(load_file(self.bundle.path / "novelty.safetensors")) if known else None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads
         options.log_severity_level = 3
@@ -121,13 +135,32 @@ class Predictor:
         metadata
             Columns `age_years`, `sex`, `site`, each as long as `images`; a column, or a value ("" or NaN), may be missing.
         """
-        probabilities = self.probabilities(self.predict_logits(images, metadata))
-        return [self._answer(split_crop(path)[0], row) for path, row in zip(images, probabilities, strict=True)]
+        outputs = self.predict_outputs(images, metadata)
+        probabilities, scores = self.probabilities(outputs.logits), self.novelty_scores(outputs)
+        answers = []
+        for index, (path, row) in enumerate(zip(images, probabilities, strict=True)):
+            answer = self._answer(split_crop(path)[0], row)
+            if scores is not None:
+                answer = self._with_novelty(answer, {name: float(values[index]) for name, values in scores.items()})
+            answers.append(answer)
+        return answers
+
+    def novelty_scores(self, outputs: Outputs) -> dict[str, NDArray[np.float64]] | None:
+        """Each score of `nevus.metrics.novelty`, (N,), larger for images less like the training images; None of an old bundle."""
+        if self.novelty is None or outputs.features is None:
+            return None
+        return self.novelty.scores(outputs.logits, outputs.features)
 
     def predict_logits(
         self, images: Sequence[Path | str], metadata: MetadataColumns | None = None, batch_size: int = 32
     ) -> NDArray[np.float32]:
-        """Logits (N, num_classes) of many files, decoded by threads a batch ahead, before the temperature.
+        """Logits (N, num_classes) of many files, before the temperature. Errors are those of `predict_outputs`."""
+        return self.predict_outputs(images, metadata, batch_size).logits
+
+    def predict_outputs(
+        self, images: Sequence[Path | str], metadata: MetadataColumns | None = None, batch_size: int = 32
+    ) -> Outputs:
+        """What the network gives for many files, decoded by threads a batch ahead.
 
         Raises
         ------
@@ -139,12 +172,15 @@ class Predictor:
             self._refuse(f"{wrong[0]} is {'a whole image' if self._crop != 'none' else 'a part of an image'}")
         columns = metadata or {}
         starts, short_side = range(0, len(images), batch_size), self._preprocessing["short_side"]
-        logits = []
+        parts = []
         with ThreadPoolExecutor() as pool:
             for start, batch in zip(starts, _loaded(pool, images, short_side, batch_size), strict=True):
                 part = {name: values[start : start + batch_size] for name, values in columns.items()}
-                logits.append(self.logits(batch, part, cropped=self._crop != "none"))
-        return np.concatenate(logits) if logits else np.zeros((0, len(self.bundle.classes)), np.float32)
+                parts.append(self.outputs(batch, part, cropped=self._crop != "none"))
+        if not parts:
+            return Outputs(np.zeros((0, len(self.bundle.classes)), np.float32), None)
+        features = [part.features for part in parts if part.features is not None]
+        return Outputs(np.concatenate([part.logits for part in parts]), np.concatenate(features) if features else None)
 
     def probabilities(self, logits: NDArray[np.float32]) -> Probabilities:
         """Calibrated probabilities of logits, at the bundle's temperature."""
@@ -153,10 +189,25 @@ class Predictor:
     def logits(
         self, images: Sequence[Pixels], metadata: MetadataColumns | None = None, *, cropped: bool = False
     ) -> NDArray[np.float32]:
-        """Logits (N, num_classes) of a batch of images, uint8 RGB, whole or from `load_image`; the mean over views and sizes.
+        """Logits (N, num_classes) of a batch of images. See `outputs`."""
+        return self.outputs(images, metadata, cropped=cropped).logits
+
+    def outputs(self, images: Sequence[Pixels], metadata: MetadataColumns | None = None, *, cropped: bool = False) -> Outputs:
+        """What the network gives for a batch of images, uint8 RGB, whole or from `load_image`; logits are means over the views.
 
         `cropped` says that they are parts, which a bundle trained on crops must have and another may not.
         """
+        views = list(self.view_outputs(images, metadata, cropped=cropped))
+        total = np.zeros((len(images), len(self.bundle.classes)), np.float32)
+        for view in views:
+            total += view.logits
+        # Features are those of the first view, the image as it is.
+        return Outputs(total / np.float32(len(views)), views[0].features)
+
+    def view_outputs(
+        self, images: Sequence[Pixels], metadata: MetadataColumns | None = None, *, cropped: bool = False
+    ) -> Iterator[Outputs]:
+        """What the network gives for each of the bundle's views in turn; `outputs` has the mean of their logits."""
         if cropped != (self._crop != "none"):
             self._refuse(f"these images are {'parts' if cropped else 'whole'}")
         size, short_side = self._preprocessing["size"], self._preprocessing["short_side"]
@@ -167,12 +218,13 @@ class Predictor:
         inputs = {"metadata": vector, "present": ~missing.all(axis=1)}
         # A network without metadata has no use for two of the inputs, and ONNX keeps only what is used.
         used = {value.name: inputs[value.name] for value in self._session.get_inputs() if value.name in inputs}
-        total = np.zeros((len(images), len(self.bundle.classes)), np.float32)
+        # What the network saw is asked for only where something is made of it.
+        names = ["logits"] if self.novelty is None else ["logits", "features"]
         for view in VIEWS[: self._preprocessing["views"]]:
             views = {name: _seen(batch, view).transpose(0, 3, 1, 2) for name, batch in inputs_at.items()}
             given = {name: np.ascontiguousarray(view) for name, view in views.items()}
-            total += self._session.run(["logits"], {**used, **given})[0]
-        return total / np.float32(self._preprocessing["views"])
+            logits, *seen = self._session.run(names, {**used, **given})
+            yield Outputs(np.asarray(logits), seen[0] if seen else None)
 
     def _refuse(self, found: str) -> None:
         if self._crop == "none":
@@ -216,6 +268,18 @@ class Predictor:
         # The likelihood ratio of the image decides, which no prevalence changes: decided before, shown after.
         shifted = dict(zip(classes, shift_prior(row[None], *self._priors)[0].tolist(), strict=True))
         return Answer(image, shifted, sum(shifted[name] for name in malignant), decision, refer, reasons, probabilities)
+
+    def _with_novelty(self, answer: Answer, scores: dict[str, float]) -> Answer:
+        """Refer what is unlike the training images, whatever was decided of it."""
+        document = self.bundle.document["novelty"]
+        name, accepted = document["decides"], document["accepted"]
+        if accepted is None or scores[name] <= (limit := document["thresholds"][name][accepted]):
+            return replace(answer, novelty=scores)
+        reason = (
+            f"unlike the training images: its {name} score, {scores[name]:.4g}, passes {limit:.4g}, "
+            f"within which {float(accepted):.0%} of images like them lie"
+        )
+        return replace(answer, novelty=scores, refer=True, reasons=[*answer.reasons, reason])
 
 
 def _chosen(bundle: Bundle, rule: str | None) -> Mapping[str, Any]:

@@ -63,7 +63,7 @@ def test_weights_are_never_worse_than_the_best_member_or_the_mean(
 def test_a_search_that_stops_early_is_not_trusted_over_a_single_member(monkeypatch: pytest.MonkeyPatch) -> None:
     targets = np.arange(30) % 3
     good, chance = 0.7 * np.eye(3)[targets] + 0.1, np.full((30, 3), 1 / 3)
-    monkeypatch.setattr("nevus.metrics.ensemble.minimize", lambda *_, **__: OptimizeResult(x=np.array([0.5, 0.5])))
+    monkeypatch.setattr("nevus.metrics.ensemble.minimize", lambda *_, **__: OptimizeResult({"x": np.array([0.5, 0.5])}))
     assert fit_weights([chance, good], targets).tolist() == [0, 1]
 
 

@@ -20,7 +20,9 @@ def test_logits_of_several_sizes_are_averaged_with_one_set_of_weights() -> None:
     metadata, present = torch.randn(2, 4), torch.tensor([True, False])
     whole = AtResolutions(network)
     expected = sum(network(batch, metadata, present) for batch in batches) / 3
-    torch.testing.assert_close(whole(batches[0], metadata, present, *batches[1:]), expected)
+    logits, features = whole(batches[0], metadata, present, *batches[1:])
+    torch.testing.assert_close(logits, expected)
+    torch.testing.assert_close(features, sum(network.image_features(batch) for batch in batches) / 3)
     assert len(list(whole.parameters())) == len(list(network.parameters()))
 
 

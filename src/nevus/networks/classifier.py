@@ -104,11 +104,20 @@ class LesionClassifier(nn.Module):
         """Trained parameters; batch norm's running statistics are not among them, as they are in Keras's counts."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def features(self, batch: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) to the image's features (N, F), before any metadata; with `bgr` the channels are turned round here."""
+    def feature_map(self, batch: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) to the map after attention (N, C, h, w); with `bgr` the channels are turned round here."""
         if self.bgr:
             batch = batch.flip(1)
-        return self.pool(self.map_transform(self.attention(self.drop_block(self.backbone(batch)))))
+        feature_map: torch.Tensor = self.attention(self.drop_block(self.backbone(batch)))
+        return feature_map
+
+    def features(self, batch: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) to the image's features (N, F), before any metadata."""
+        return self.pool(self.map_transform(self.feature_map(batch)))
+
+    def image_features(self, batch: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) to the means over the map's places (N, C), whatever the pooling: few enough to tell images apart by."""
+        return _average(self.feature_map(batch))
 
     def forward(
         self, batch: torch.Tensor, metadata: torch.Tensor | None = None, present: torch.Tensor | None = None
@@ -129,6 +138,10 @@ class LesionClassifier(nn.Module):
             present = torch.zeros(len(batch), dtype=torch.bool, device=batch.device)
         elif present is None:
             present = torch.ones(len(batch), dtype=torch.bool, device=batch.device)
-        fused = self.fusion(self.features(batch), metadata, present)
+        return self.classify(self.feature_map(batch), metadata, present)
+
+    def classify(self, feature_map: torch.Tensor, metadata: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """Logits (N, num_classes) of what `feature_map` gave."""
+        fused = self.fusion(self.pool(self.map_transform(feature_map)), metadata, present)
         logits: torch.Tensor = self.head(self.dropout(self.dense(self.transform(fused))))
         return logits

@@ -10,15 +10,22 @@ from nevus.recipe import Recipe
 
 
 class AtResolutions(nn.Module):
-    """A network on inputs of several sizes, with the weights of one."""
+    """A network on inputs of one size or several, with one set of weights: its logits, and the features that it saw."""
 
     def __init__(self, network: LesionClassifier) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, images: torch.Tensor, metadata: torch.Tensor, present: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
-        """The mean of the logits (N, num_classes) of `images` and `others`, each (N, 3, S, S) of its own S."""
-        return torch.stack([self.network(batch, metadata, present) for batch in (images, *others)]).mean(dim=0)
+    def forward(
+        self, images: torch.Tensor, metadata: torch.Tensor, present: torch.Tensor, *others: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (N, num_classes) and image features (N, C), means over `images` and `others`, each (N, 3, S, S) of its own S."""
+        maps = [self.network.feature_map(batch) for batch in (images, *others)]
+        logits = [self.network.classify(feature_map, metadata, present) for feature_map in maps]
+        features = [feature_map.mean(dim=(2, 3)) for feature_map in maps]
+        if not others:
+            return logits[0], features[0]
+        return torch.stack(logits).mean(dim=0), torch.stack(features).mean(dim=0)
 
 
 def check_resolutions(network: LesionClassifier, recipe: Recipe) -> None:

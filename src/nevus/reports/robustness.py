@@ -11,7 +11,7 @@ from nevus.reports.figures import Axis, Measured
 from nevus.reports.markup import Html, element, folded, join, listing, table
 from nevus.reports.run import Run
 from nevus.reports.svg import inline
-from nevus.reports.wording import interval, metric, number
+from nevus.reports.wording import metric, with_difference
 
 _PANELS = (("hair", "ruler", "ink", "bubbles"), ("blur", "noise", "jpeg", "resolution"))
 _WORDS = {"colour_cast": "colour cast", "jpeg": "JPEG"}
@@ -113,9 +113,9 @@ def _pictures(run: Run, kinds: list[str]) -> Html:
 
 def _table(document: dict[str, Any], kind: str) -> Html:
     names = list(document["clean"])
-    rows = [("unchanged", *(_value(document["clean"][name], None) for name in names))]
+    rows = [("unchanged", *(with_difference(document["clean"][name], None) for name in names))]
     for level, part in document["kinds"][kind].items():
-        rows.append((level, *(_value(part["figures"][name], part["differences"].get(name)) for name in names)))
+        rows.append((level, *(with_difference(part["figures"][name], part["differences"].get(name)) for name in names)))
     words = _WORDS.get(kind, kind)
     caption = f"{words[0].upper()}{words[1:]}: value [95% interval], and the paired difference to the unchanged images"
     return table(caption, ("Severity", *map(metric, names)), rows)
@@ -126,17 +126,6 @@ def _metadata(document: dict[str, Any], how: str) -> Html:
     rows = []
     for part, rates in document["metadata"][how].items():
         for rate, found in rates.items():
-            values = (_value(found["figures"][name], found["differences"].get(name)) for name in names)
+            values = (with_difference(found["figures"][name], found["differences"].get(name)) for name in names)
             rows.append((f"{part}, {100 * float(rate):g}% of images", *values))
     return table(f"Metadata {how}: value [95% interval], and the paired difference", ("Which", *map(metric, names)), rows)
-
-
-def _value(figure: dict[str, Any], difference: dict[str, Any] | None) -> Html:
-    parts = [
-        element("div", number(figure["value"], figure.get("reason") or "")),
-        element("div", interval(figure), class_="small"),
-    ]
-    if difference is not None and difference["low"] is not None:
-        words = f"{difference['value']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
-        parts.append(element("div", words, class_="small"))
-    return element("td", *parts)

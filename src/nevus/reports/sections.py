@@ -12,10 +12,12 @@ from nevus.reports.markup import Html, join, section
 from nevus.reports.material import folds, material
 from nevus.reports.methods import methods
 from nevus.reports.mistakes import mistakes
+from nevus.reports.novelty import novelty
 from nevus.reports.performance import all_figures, by_class, confusion
 from nevus.reports.robustness import robustness
 from nevus.reports.run import Run
 from nevus.reports.subgroups import subgroups
+from nevus.reports.views import views
 
 
 def performance(run: Run) -> Html:
@@ -35,7 +37,9 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], Html]]] = {
     "subgroups": ("For whom it holds", subgroups),
     "conformal": ("Sets of answers", conformal),
     "abstention": ("When not to answer", abstention),
+    "novelty": ("Images unlike its own", novelty),
     "robustness": ("When images or metadata are worse", robustness),
+    "views": ("Several views of a photograph", views),
     "mistakes": ("The worst mistakes", mistakes),
     "methods": ("Methods and provenance", methods),
     "checklist": ("Reporting checklists", checklist),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import save
 
 from nevus.bundle import Bundle
 from nevus.data.images import pack_side
@@ -29,6 +30,7 @@ from nevus.training.checkpoint import save_weights
 from nevus.training.loader import Examples
 from nevus.training.log import LiveProgress
 from nevus.training.loop import train
+from nevus.training.novelty import fit_from_rows, sample_rows
 from nevus.training.prior import answered_prior
 from nevus.training.processes import is_main, wait_for_everyone
 from nevus.training.run import COLUMNS, Run, begin_run, create_network
@@ -119,18 +121,23 @@ def fit_rows(
     logits = predict_logits(network, weights, examples, parts.validation, data.size, data.views, data.resolutions).numpy()
     targets = run.targets[parts.validation]
     temperature = fit_temperature(logits, targets)
+    groups = run.manifest.frame["group_id"].to_numpy()[parts.validation]
+    sample = sample_rows(parts.train, recipe.training.seed)
+    novelty, limits = fit_from_rows(network, examples, sample, parts.validation, logits, groups, recipe)
     document = {
         **origin,
         "temperature": temperature,
         "operating_point": _operating_point(run, softmax(logits, temperature), targets),
         "operating_points": _operating_points(run, softmax(logits, temperature), targets),
         "prior": _prior(run, parts),
+        "novelty": limits,
         "precision": run.precision,
         "provenance": provenance(),
     }
     contents: dict[str, Callable[[Path], None]] = {
         "weights.safetensors": lambda path: save_weights(path, weights),
         "model.onnx": lambda path: export_onnx(network, data.size, encoder.num_features, path, data.resolutions),
+        "novelty.safetensors": lambda path: write(path, save(novelty.tensors())),
         "README.md": lambda path: write(path, model_card(document)),
     }
     bundle = Bundle.write(folder / "bundle", document, contents)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nevus.data.augment import DRAWS, apply, augment, centre_matrix, draw, hidden, plan, random_matrices, warp
-from nevus.recipe import AugmentRecipe
+from nevus.data.augment import DRAWS, VIEWS, apply, augment, centre_matrix, draw, hidden, plan, random_matrices, warp
+from nevus.predictor import _seen
+from nevus.recipe import AugmentRecipe, DataRecipe
 
 
 def random_matrix(recipe: AugmentRecipe, rng: np.random.Generator, height: int, width: int, size: int) -> np.ndarray:
@@ -42,6 +43,47 @@ def test_rotation_crop_and_flip_stay_in_the_papers_ranges(seed: int, height: int
     assert abs(angle) <= 30
     centre = matrix @ [(size - 1) / 2, (size - 1) / 2, 1]
     assert np.allclose(centre, [(width - 1) / 2, (height - 1) / 2])
+
+
+# Each view as one would make it by hand: quarter turns against the clock, then a mirror or none.
+TURNS = ((0, False), (0, True), (2, True), (2, False), (3, True), (3, False), (1, False), (1, True))
+
+
+def turned(photo: np.ndarray, turns: int, mirrored: bool) -> np.ndarray:
+    photo = np.rot90(photo, turns)
+    return np.ascontiguousarray(photo[:, ::-1] if mirrored else photo)
+
+
+@pytest.mark.parametrize(("height", "width"), [(60, 80), (81, 50), (64, 64)])
+def test_a_view_is_the_photo_turned_first_and_then_warped(height: int, width: int) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    square = warp(photo, centre_matrix(height, width, 32), 32).astype(np.float32)
+    by_hand = [turned(photo, turns, mirrored) for turns, mirrored in TURNS]
+    expected = [warp(part, centre_matrix(part.shape[0], part.shape[1], 32), 32).astype(int) for part in by_hand]
+    for view, first_turned in zip(VIEWS, expected, strict=True):
+        # OpenCV rounds where it samples to 1/32 of a pixel.
+        assert abs(_seen(square[None], view)[0] - first_turned).max() <= 4
+        near = [np.abs(_seen(square[None], other)[0] - first_turned).mean() for other in VIEWS]
+        assert VIEWS[int(np.argmin(near))] is view, "no two views may be the same"
+
+
+def test_fewer_views_are_the_first_ones_and_are_the_mirrors() -> None:
+    batch = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
+    seen = [_seen(batch, view) for view in VIEWS]
+    assert (seen[0] == batch).all()
+    assert (seen[1] == batch[:, :, ::-1]).all()
+    assert (seen[2] == batch[:, ::-1]).all()
+    assert (seen[3] == batch[:, ::-1, ::-1]).all()
+    # The eight are a group: a view of a view is a view, so the mean over them is blind to every turn and mirror.
+    for view in VIEWS:
+        again = [next(k for k, part in enumerate(seen) if (_seen(one, view) == part).all()) for one in seen]
+        assert sorted(again) == list(range(8))
+
+
+def test_other_numbers_of_views_are_refused() -> None:
+    assert [DataRecipe(views=count).views for count in (1, 2, 4, 8)] == [1, 2, 4, 8]
+    with pytest.raises(ValueError, match="views"):
+        DataRecipe(views=3)  # type: ignore[arg-type]
 
 
 def test_flips_happen_as_often_as_asked() -> None:

@@ -43,7 +43,7 @@ def mean_ranks(members: ArrayLike) -> Floats:
     if num_classes == 2:
         return np.stack([1 - scores[:, 1], scores[:, 1]], axis=1)
     total = scores.sum(axis=1, keepdims=True)
-    return np.divide(scores, total, out=np.full_like(scores, 1 / num_classes), where=total > 0)
+    return np.asarray(np.divide(scores, total, out=np.full_like(scores, 1 / num_classes), where=total > 0))
 
 
 def fit_weights(members: ArrayLike, targets: ArrayLike) -> Floats:

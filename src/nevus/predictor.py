@@ -197,6 +197,17 @@ class Predictor:
 
         `cropped` says that they are parts, which a bundle trained on crops must have and another may not.
         """
+        views = list(self.view_outputs(images, metadata, cropped=cropped))
+        total = np.zeros((len(images), len(self.bundle.classes)), np.float32)
+        for view in views:
+            total += view.logits
+        # Features are those of the first view, the image as it is.
+        return Outputs(total / np.float32(len(views)), views[0].features)
+
+    def view_outputs(
+        self, images: Sequence[Pixels], metadata: MetadataColumns | None = None, *, cropped: bool = False
+    ) -> Iterator[Outputs]:
+        """What the network gives for each of the bundle's views in turn; `outputs` has the mean of their logits."""
         if cropped != (self._crop != "none"):
             self._refuse(f"these images are {'parts' if cropped else 'whole'}")
         size, short_side = self._preprocessing["size"], self._preprocessing["short_side"]
@@ -207,16 +218,13 @@ class Predictor:
         inputs = {"metadata": vector, "present": ~missing.all(axis=1)}
         # A network without metadata has no use for two of the inputs, and ONNX keeps only what is used.
         used = {value.name: inputs[value.name] for value in self._session.get_inputs() if value.name in inputs}
-        total, features = np.zeros((len(images), len(self.bundle.classes)), np.float32), None
+        # What the network saw is asked for only where something is made of it.
         names = ["logits"] if self.novelty is None else ["logits", "features"]
         for view in VIEWS[: self._preprocessing["views"]]:
             views = {name: _seen(batch, view).transpose(0, 3, 1, 2) for name, batch in inputs_at.items()}
             given = {name: np.ascontiguousarray(view) for name, view in views.items()}
             logits, *seen = self._session.run(names, {**used, **given})
-            total += logits
-            # Of the first view alone, the image as it is.
-            features = features if features is not None or not seen else seen[0]
-        return Outputs(total / np.float32(self._preprocessing["views"]), features)
+            yield Outputs(np.asarray(logits), seen[0] if seen else None)
 
     def _refuse(self, found: str) -> None:
         if self._crop == "none":

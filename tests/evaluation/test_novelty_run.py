@@ -121,7 +121,7 @@ def test_an_old_bundle_answers_says_so_and_gets_the_scores_without_training(
         Bundle.write(old / f"fold-{fold}" / "bundle", {**said, "fold": fold}, contents)
         (old / f"fold-{fold}" / "bundle" / "novelty.safetensors").unlink()
     assert Predictor(old / "fold-0" / "bundle").predict([checks / "a.png"])[0].novelty is None
-    with pytest.raises(BundleError, match="without novelty scores. Add them: nevus add-novelty"):
+    with pytest.raises(BundleError, match=r"without novelty scores\. Add them: nevus add-novelty"):
         novelty(old, {"checks": checks})
     assert [bundle.path.parent.name for bundle in add_novelty(old, phantoms)] == ["fold-0", "fold-1"]
     after = Bundle.load(old / "fold-0" / "bundle")

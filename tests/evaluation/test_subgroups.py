@@ -87,6 +87,8 @@ def test_gaps_are_against_all_others_and_the_worst_group_is_named() -> None:
     assert (found["worst"]["sensitivity"]["field"], found["worst"]["sensitivity"]["name"]) == ("sex", "female")
     tested = [g for part in found["fields"] for group in part["groups"] for g in group["gaps"].values()]
     assert found["num_gaps"] == len(tested)
+    assert found["least_p_holm"] == pytest.approx(2 * len(tested) / 201)
+    assert min(gap["p_holm"] for gap in tested) >= found["least_p_holm"]
 
 
 def test_small_groups_are_shown_and_never_the_worst() -> None:
@@ -106,6 +108,15 @@ def test_ages_are_banded_and_a_field_of_one_group_is_left_out() -> None:
     assert list(groups(found, "age_years"))[-1] == "not known"
     ages = groups(found, "age_years")
     assert sum(group["num_images"] for group in ages.values()) == 400
+
+
+def test_a_source_that_is_a_data_set_by_another_name_is_counted_once() -> None:
+    frame = table()
+    frame["dataset"] = np.where(np.arange(400) % 8 < 4, "one", "two")
+    frame["attribution"] = frame["dataset"].map({"one": "A clinic", "two": "Another"})
+    assert "attribution" not in [part["field"] for part in section(frame)["fields"]]
+    frame.loc[:99, "attribution"] = "A third"
+    assert list(groups(section(frame), "attribution")) == ["Another", "A clinic", "A third"]
 
 
 def test_without_such_columns_or_a_positive_class_it_is_said() -> None:

@@ -10,8 +10,8 @@ from scipy.stats import norm
 
 from nevus.metrics.bootstrap import WeightedFigure
 from nevus.metrics.classification import balanced_accuracy
-from nevus.metrics.delong import auc_covariance
 from nevus.metrics.intervals import Auc, Share, intervals
+from nevus.metrics.paired import delong_test, macro_auc_test
 
 Study = tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]
 NUM_STUDIES, NUM_RESAMPLES = 1000, 600
@@ -96,7 +96,23 @@ def test_two_equal_systems_differ_significantly_in_one_study_of_twenty(name: str
         rng = np.random.default_rng(seed)
         groups, positives, scores = STUDIES[name](rng)
         noise = rng.normal(0, 0.6, (2, len(scores)))
-        areas, covariance = auc_covariance(positives, scores + noise, groups)
-        z = (areas[1] - areas[0]) / np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
-        rejected += abs(z) > norm.ppf(0.975)
+        first, second = scores + noise
+        p = delong_test(positives, first, second, groups).p
+        assert p is not None
+        rejected += p < 0.05
     assert 0.04 <= rejected / 5000 <= 0.06, rejected / 5000
+
+
+@pytest.mark.slow
+def test_so_do_two_equal_systems_of_three_classes_by_their_mean_area() -> None:
+    rejected = 0
+    for seed in range(3000):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(120), rng.integers(1, 4, 120))
+        targets = (np.arange(120) % 3)[groups]
+        shared = rng.normal(0, 0.7, (120, 3))[groups] + rng.normal(0, 0.7, (len(groups), 3)) + 1.5 * np.eye(3)[targets]
+        first, second = shared + rng.normal(0, 0.6, (2, len(groups), 3))
+        p = macro_auc_test(targets, first, second, groups).p
+        assert p is not None
+        rejected += p < 0.05
+    assert 0.04 <= rejected / 3000 <= 0.06, rejected / 3000

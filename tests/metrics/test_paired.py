@@ -8,7 +8,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from nevus.metrics.paired import delong_test, groups_needed, holm, mcnemar_test
+from nevus.metrics.paired import delong_test, groups_needed, holm, macro_auc_test, mcnemar_test
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
@@ -70,9 +70,11 @@ def test_one_class_or_one_group_has_no_p() -> None:
     assert delong_test(np.array([True, True, False, False]), scores, scores[::-1], np.array([0, 0, 1, 1])).p is None
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_is_that_of_statsmodels(values: list[float]) -> None:
-    assert holm(values) == pytest.approx(list(multipletests(values, method="holm")[1]))
+@pytest.mark.parametrize("count", [1, 2, 5, 12])
+def test_holm_is_that_of_statsmodels(count: int) -> None:
+    for seed in range(20):
+        values = np.round(np.random.default_rng(seed).beta(0.5, 2, count), 2).tolist()  # with ties
+        assert holm(values) == pytest.approx(list(multipletests(values, method="holm")[1]))
 
 
 def test_as_many_groups_as_needed_have_the_power_promised() -> None:
@@ -82,3 +84,15 @@ def test_as_many_groups_as_needed_have_the_power_promised() -> None:
     power = stats.norm.sf(stats.norm.ppf(0.975) - 0.1 / (0.05 * np.sqrt(100 / needed)))
     assert power == pytest.approx(0.8, abs=0.002)
     assert groups_needed(0.0, 0.05, 100) is None
+
+
+def test_the_mean_area_of_two_classes_is_tested_as_the_area_is() -> None:
+    """One against the rest and the rest against it are one area; the factor differs by what (groups − 1) does."""
+    rng = np.random.default_rng(4)
+    positives = np.arange(400) % 2 == 0
+    scores = rng.normal(0, 1, (2, 400)) + positives
+    table = np.stack([-scores, scores], axis=2)
+    expected = delong_test(positives, scores[0], scores[1], np.arange(400)).p
+    found = macro_auc_test(positives.astype(int), table[0], table[1], np.arange(400)).p
+    assert found == pytest.approx(expected, rel=0.02)
+    assert macro_auc_test(np.zeros(400, int), table[0], table[1], np.arange(400)).p is None

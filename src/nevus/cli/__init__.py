@@ -12,11 +12,13 @@ import typer
 
 from nevus.cli import data, measuring, papers, results, training
 from nevus.cli.audit import audit
+from nevus.cli.ensemble import ensemble
 from nevus.cli.networks import networks
 from nevus.cli.novelty import add_novelty, novelty
 from nevus.cli.recalibrate import recalibrate
 from nevus.cli.submission import write_submission
 from nevus.cli.tracking import track
+from nevus.cli.views import views
 
 app = typer.Typer(
     help="Classify skin lesions from a dermoscopy image, age, sex and body site, and measure honestly how well. "
@@ -35,11 +37,13 @@ app.command("cross-validate")(training.cross_validate)
 app.command()(training.baselines)
 app.command()(results.evaluate)
 app.command()(results.compare)
+app.command()(ensemble)
 app.command()(recalibrate)
 app.command()(results.report)
 app.command()(measuring.robustness)
 app.command()(novelty)
 app.command("add-novelty")(add_novelty)
+app.command()(views)
 app.command()(track)
 app.command()(results.predict)
 app.command("write-submission")(write_submission)

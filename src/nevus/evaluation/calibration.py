@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nevus.evaluation.operating_point import fitting_part, fitting_rows
+from nevus.evaluation.fitting_rows import fitting_rows
 from nevus.evaluation.tested import Tested
 from nevus.metrics.bootstrap import Floats, WeightedFigure
 from nevus.metrics.calibration import BINNINGS, ESTIMATES, NUM_BINS, Binned, brier_score, calibration_figure, equal_mass
@@ -56,7 +56,7 @@ def calibration(tested: Tested) -> Document:
         "intercept": measured.get("intercept"),
         "class_wise": {name: measured[f"class/{name}"] for name in tested.predictions.classes},
         "scalings": {
-            "fitted_on": fitting_part(tested.predictions),
+            "fitted_on": fitting_rows(tested.predictions).part,
             "methods": [_method(name, measured) for name in ("none", *scaled)],
             "reasons": reasons,
         },
@@ -102,14 +102,15 @@ def _scaled(tested: Tested) -> tuple[dict[str, Floats], dict[str, str]]:
     predictions, folds = tested.predictions, tested.test["fold"].to_numpy()
     scaled = {name: np.zeros_like(tested.judged.probabilities) for name in SCALINGS}
     reasons: dict[str, str] = {}
-    for fold, rows in fitting_rows(predictions).items():
+    fitting = fitting_rows(predictions)
+    if fitting.reason:
+        return {}, dict.fromkeys(SCALINGS, f"{fitting.reason} to fit it on")
+    for fold, rows in fitting.by_fold.items():
         here = folds == fold
         targets, probabilities = predictions.targets(rows), predictions.probabilities(rows)
         absent = [name for index, name in enumerate(predictions.classes) if not (targets == index).any()]
         for name, fit in SCALINGS.items():
-            if not len(rows):
-                reasons[name] = f"fold {fold} has no validation rows to fit it on"
-            elif absent and name != "temperature":
+            if absent and name != "temperature":
                 reasons[name] = f"fold {fold} has no validation row of {', '.join(absent)}"
             else:
                 scaled[name][here] = fit(probabilities, targets)(tested.judged.probabilities[here])

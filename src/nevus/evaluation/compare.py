@@ -15,7 +15,7 @@ from nevus.evaluation.figures import Judged, overall, value
 from nevus.evaluation.operating_point import operating_point as choose_point
 from nevus.evaluation.predictions import Predictions
 from nevus.metrics.comparison import Effect, compare_figures
-from nevus.metrics.paired import Test, delong_test, groups_needed, holm, mcnemar_test
+from nevus.metrics.paired import Test, delong_test, groups_needed, holm, macro_auc_test, mcnemar_test
 
 Document = dict[str, Any]
 # Those that images' weights say without repeating them: a debiased calibration error has no place in a difference.
@@ -175,6 +175,8 @@ def _classical(name: str, first: Judged, second: Judged, groups: "np.ndarray[Any
     """The test that the field knows for a figure; the images that count for a share are those of its denominator."""
     if name == "auc":
         return delong_test(first.targets == 1, first.probabilities[:, 1], second.probabilities[:, 1], groups)
+    if name == "macro_auc":
+        return macro_auc_test(first.targets, first.probabilities, second.probabilities, groups)
     if name == "accuracy":
         right = [judged.decisions == judged.targets for judged in (first, second)]
         return mcnemar_test(right[0], right[1], groups)

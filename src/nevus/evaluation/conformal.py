@@ -46,7 +46,7 @@ def conformal(tested: Tested) -> Document:
     """The section: for each method and nominal coverage the sets' coverage, overall, by class and by subgroup, and their size."""
     predictions, rows = tested.predictions, fitting_rows(tested.predictions)
     if rows.reason:
-        return {"reason": rows.reason}
+        return {"reason": f"{rows.reason} to fit on"}
     sets = {(name, level): conformal_sets(tested, rows, name, level) for name in METHODS for level in COVERAGES}
     figures = {
         (name, f"{level:.2f}", *path): figure

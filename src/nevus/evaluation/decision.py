@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from nevus.errors import DataError
-from nevus.evaluation.operating_point import OperatingPoint, fitting_rows, operating_point
+from nevus.evaluation.fitting_rows import fitting_rows
+from nevus.evaluation.operating_point import OperatingPoint, operating_point
 from nevus.evaluation.tested import Tested
 from nevus.metrics.bootstrap import Floats, WeightedFigure
 from nevus.metrics.classification import ratio
@@ -198,7 +199,10 @@ def _shifted(tested: Tested, scores: Floats, prevalence: float) -> Floats | str:
     """
     moved, folds = scores.copy(), tested.test["fold"].to_numpy()
     predictions, positive = tested.predictions, tested.judged.positive or 0
-    for fold, rows in fitting_rows(predictions).items():
+    fitting = fitting_rows(predictions)
+    if fitting.reason:
+        return f"{fitting.reason}, which say what share its probabilities belong to"
+    for fold, rows in fitting.by_fold.items():
         truth = predictions.targets(rows) == positive
         if truth.all() or not truth.any():
             return f"fold {fold} has no validation rows of both kinds, which say what share its probabilities belong to"

@@ -23,9 +23,7 @@ def fitting_rows(predictions: Predictions) -> FittingRows:
     rows = predictions.test if part == "test" else predictions.validation
     by_fold = {int(fold): rows[rows["fold"] == fold] for fold in sorted(predictions.test["fold"].unique())}
     without = [fold for fold, chosen in by_fold.items() if chosen.empty]
-    return (
-        FittingRows(part, reason=f"fold {without[0]} has no validation rows to fit on") if without else FittingRows(part, by_fold)
-    )
+    return FittingRows(part, reason=f"fold {without[0]} has no validation rows") if without else FittingRows(part, by_fold)
 
 
 def group_names(frame: pd.DataFrame) -> "pd.Series[str]":

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from nevus.data.splits import OPTIMISTIC
 from nevus.errors import DataError
+from nevus.evaluation.fitting_rows import fitting_rows
 from nevus.evaluation.predictions import Predictions
 from nevus.metrics.decision import choose_threshold
 
@@ -39,20 +38,18 @@ def operating_point(predictions: Predictions, rule: str, threshold: float | None
 
     Never 0.5 for want of a better one: a threshold that nobody chose means nothing.
     """
-    folds = sorted({int(fold) for fold in predictions.test["fold"]})
     if predictions.positive is None:
         return OperatingPoint(rule, None, None, "no class is the positive one: there is neither mel nor malignant")
     if threshold is not None:
         if not 0 <= threshold <= 1:
             raise DataError(f"--threshold {threshold}: expected a probability from 0 to 1.")
-        return OperatingPoint("given", "given", dict.fromkeys(folds, threshold))
+        return OperatingPoint("given", "given", dict.fromkeys(map(int, predictions.test["fold"].unique()), threshold))
     positive = predictions.classes.index(predictions.positive)
     thresholds = {}
-    part = fitting_part(predictions)
-    for fold, chosen in fitting_rows(predictions).items():
-        if not len(chosen):
-            reason = f"fold {fold} has no validation rows to choose a threshold on, and none was given (--threshold)"
-            return OperatingPoint(rule, None, None, reason)
+    rows = fitting_rows(predictions)
+    if rows.reason:
+        return OperatingPoint(rule, None, None, f"{rows.reason} to choose a threshold on, and none was given (--threshold)")
+    for fold, chosen in rows.by_fold.items():
         truth = predictions.targets(chosen) == positive
         try:
             thresholds[fold] = choose_threshold(rule, predictions.probabilities(chosen)[:, positive], truth)
@@ -60,15 +57,4 @@ def operating_point(predictions: Predictions, rule: str, threshold: float | None
             if truth.all() or not truth.any():
                 return OperatingPoint(rule, None, None, f"fold {fold}: {error}")
             raise DataError(str(error)) from error
-    return OperatingPoint(rule, part, thresholds)
-
-
-def fitting_part(predictions: Predictions) -> str:
-    """The rows that whatever is fitted or chosen is fitted on: "validation", or "test" under a paper's protocol (optimistic)."""
-    return "test" if predictions.protocol in OPTIMISTIC else "validation"
-
-
-def fitting_rows(predictions: Predictions) -> dict[int, pd.DataFrame]:
-    """Those rows of each tested fold; empty where a fold has none."""
-    rows = getattr(predictions, fitting_part(predictions))
-    return {fold: rows[rows["fold"] == fold] for fold in sorted({int(fold) for fold in predictions.test["fold"]})}
+    return OperatingPoint(rule, rows.part, thresholds)

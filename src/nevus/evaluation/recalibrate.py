@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nevus.errors import DataError
-from nevus.evaluation.operating_point import fitting_part, fitting_rows
+from nevus.evaluation.fitting_rows import fitting_rows
 from nevus.evaluation.predictions import Predictions
 from nevus.metrics.prior import shift_prior, stated_prior
 from nevus.metrics.scaling import SCALINGS
@@ -62,7 +62,10 @@ def recalibrate(
     _check(method, prevalence, prior)
     frame, columns = table.frame.copy(), [f"p_{name}" for name in table.classes]
     folds = []
-    for fold, rows in fitting_rows(table).items():
+    known = fitting_rows(table)
+    if known.reason:
+        raise DataError(f"{table.source}: {known.reason} to say what its probabilities mean. Add them, with `split` validation.")
+    for fold, rows in known.by_fold.items():
         targets, fitting = table.targets(rows), table.probabilities(rows)
         counts = np.bincount(targets, minlength=len(table.classes)).astype(np.float64)
         _check_rows(table, fold, counts, method)
@@ -82,7 +85,7 @@ def recalibrate(
     document = {
         "method": method,
         "prevalence": dict(prevalence or {}),
-        "fitted_on": fitting_part(table),
+        "fitted_on": known.part,
         "folds": folds,
         "notes": _notes(table.classes, folds, prior, method) if prevalence else [],
     }

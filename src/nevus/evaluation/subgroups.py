@@ -1,6 +1,7 @@
 """Whether the figures hold for everyone: by sex, age, site, skin type and source, each against the rest, small ones marked."""
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from nevus.evaluation.figures import value
@@ -38,21 +39,31 @@ def subgroups(tested: Tested) -> Document:
     judged = tested.judged
     if judged.positive is None:
         return {"reason": "no class is the positive one, so that there is no sensitivity to compare"}
-    fields = [_field(tested, column) for column in FIELDS if column in tested.test]
+    fields = [_field(tested, column) for column in FIELDS if column in tested.test and not _repeats(tested.test, column)]
     known = [field for field in fields if field is not None]
     if not known:
         return {"reason": f"the file has none of the columns {', '.join(FIELDS)} with at least two groups"}
     members = [(field, group, rows) for field, parts in known for group, rows in parts]
     _add_gaps(tested, [(group, rows) for _, group, rows in members])
+    num_gaps = sum(gap["p"] is not None for _, group, _ in members for gap in group["gaps"].values())
     return {
         "reason": None,
         "positive": tested.predictions.positive,
         "min_images": MIN_IMAGES,
         "min_positives_and_others": MIN_OF_A_KIND,
-        "num_gaps": sum(gap["p"] is not None for _, group, _ in members for gap in group["gaps"].values()),
+        "num_gaps": num_gaps,
+        # The least that Holm's first p can be: a resampled p is never below 2 / (R + 1).
+        "least_p_holm": min(1.0, num_gaps * 2 / (tested.num_resamples + 1)),
         "fields": [{**field, "groups": [group for group, _ in parts]} for field, parts in known],
         "worst": {name: _worst(name, members) for name in COMPARED},
     }
+
+
+def _repeats(test: pd.DataFrame, column: str) -> bool:
+    """Where every data set has one source of its own, the sources are the data sets: their gaps would be counted twice."""
+    if column != "attribution" or "dataset" not in test:
+        return False
+    return len(test[["dataset", "attribution"]].drop_duplicates()) == test["dataset"].nunique() == test["attribution"].nunique()
 
 
 Groups = list[tuple[Document, NDArray[np.bool_]]]

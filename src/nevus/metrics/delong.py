@@ -49,23 +49,62 @@ def auc_covariance(positives: ArrayLike, scores: ArrayLike, groups: NDArray[np.i
     (0.833, 0.236)
     """
     truth = np.asarray(positives, np.bool_)
-    placed = Placements.of(truth, scores)
-    areas = placed.areas
+    areas, upper, lower = _influence(truth, scores, groups)
+    return areas, _covariance(upper, lower, truth, groups)
+
+
+def macro_auc_covariance(targets: ArrayLike, scores: ArrayLike, groups: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """The same of mean one-vs-rest areas over C classes: `targets` (N,) from 0 to C − 1, `scores` (A, N, C) of A answers.
+
+    What a group adds to the mean is the mean of what it adds to each class's area, so its covariance follows from the same sums
+    over groups, all of them, with the factor groups / (groups − 1). NaN where a class is missing or there is one group.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> targets = np.arange(60) % 3
+    >>> scores = rng.normal(0, 1, (2, 60, 3)) + np.eye(3)[targets]
+    >>> areas, covariance = macro_auc_covariance(targets, scores, np.arange(60))
+    >>> areas.shape, covariance.shape
+    ((2,), (2, 2))
+    """
+    truth, table = np.asarray(targets, np.int64), np.asarray(scores, np.float64)
     num_groups = int(groups.max()) + 1
-    sums, present = [], []
+    areas, added = [], []
+    for index in range(table.shape[2]):
+        one = truth == index
+        if one.all() or not one.any():
+            nothing = np.full(len(table), np.nan)
+            return nothing, np.full((len(table), len(table)), np.nan)
+        area, upper, lower = _influence(one, table[:, :, index], groups)
+        areas.append(area)
+        added.append(upper / one.sum() + lower / (~one).sum())
+    mean = np.mean(added, axis=0)
+    factor = num_groups / (num_groups - 1) if num_groups > 1 else np.nan
+    return np.mean(areas, axis=0), mean @ mean.T * factor
+
+
+def _influence(truth: NDArray[np.bool_], scores: ArrayLike, groups: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+    """The areas (A,), and by how much each group's positives and negatives lie above them in sum, (A, groups) each."""
+    placed = Placements.of(truth, scores)
+    areas, num_groups = placed.areas, int(groups.max()) + 1
+    sums: list[Floats] = []
     for values, rows in ((placed.of_positives, truth), (placed.of_negatives, ~truth)):
         centred = values - areas[:, None]
-        sums.append(np.stack([np.bincount(groups[rows], row, num_groups) for row in centred]))
-        present.append(np.bincount(groups[rows], minlength=num_groups) > 0)
-    upper, lower = sums
+        sums.append(np.stack([np.bincount(groups[rows], row, num_groups) for row in centred]).astype(np.float64))
+    return areas, sums[0], sums[1]
+
+
+def _covariance(upper: Floats, lower: Floats, truth: NDArray[np.bool_], groups: NDArray[np.int64]) -> Floats:
+    present = [np.bincount(groups[rows], minlength=upper.shape[1]) > 0 for rows in (truth, ~truth)]
     with_positives, with_negatives, either = (int(kind.sum()) for kind in (*present, present[0] | present[1]))
     if min(with_positives, with_negatives) < 2:
-        return areas, np.full((len(areas), len(areas)), np.nan)
+        return np.full((len(upper), len(upper)), np.nan)
     m, n = truth.sum(), (~truth).sum()
     covariance = upper @ upper.T * with_positives / ((with_positives - 1) * m**2)
     covariance += lower @ lower.T * with_negatives / ((with_negatives - 1) * n**2)
     crossed = upper @ lower.T * either / ((either - 1) * m * n)
-    return areas, covariance + crossed + crossed.T
+    return np.asarray(covariance + crossed + crossed.T)
 
 
 def auc_interval(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest, norm
 
-from nevus.metrics.delong import auc_covariance
+from nevus.metrics.delong import auc_covariance, macro_auc_covariance
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,18 @@ def delong_test(positives: ArrayLike, first: ArrayLike, second: ArrayLike, group
     if truth.all() or not truth.any():
         return Test(None, method)
     areas, covariance = auc_covariance(truth, np.stack([np.asarray(first), np.asarray(second)]), groups)
+    return _z_test(areas, covariance, method)
+
+
+def macro_auc_test(targets: ArrayLike, first: ArrayLike, second: ArrayLike, groups: NDArray[np.int64]) -> Test:
+    """`delong_test` of the mean one-vs-rest area: `targets` (N,), probabilities (N, C) of two answers."""
+    areas, covariance = macro_auc_covariance(targets, np.stack([np.asarray(first), np.asarray(second)]), groups)
+    single = len(np.unique(groups)) == len(groups)
+    return _z_test(areas, covariance, f"paired test of the mean area by placements{'' if single else ' over groups'}")
+
+
+def _z_test(areas: NDArray[np.float64], covariance: NDArray[np.float64], method: str) -> Test:
+    """Whether two areas differ, by the normal distribution."""
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     difference = areas[1] - areas[0]
     if np.isnan(variance):

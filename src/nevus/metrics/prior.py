@@ -46,7 +46,7 @@ def stated_prior(classes: Sequence[str], prior: ArrayLike, stated: Mapping[str, 
     array([0.245, 0.02 , 0.735])
     """
     if unknown := [name for name in stated if name not in classes]:
-        raise ValueError(f"prevalence of {', '.join(unknown)}: no class here; there are {', '.join(classes)}")
+        raise ValueError(f"{', '.join(unknown)}: no class here; there are {', '.join(classes)}")
     for name, share in stated.items():
         if not 0 < share < 1:
             raise ValueError(f"prevalence {name}={share}: expected a share between 0 and 1, as in {name}=0.02")

@@ -152,9 +152,11 @@ def _best(curve: Document) -> str:
     if not better.any():
         return "at no threshold is the model clearly better than flagging everybody or nobody"
     at = np.round(100 * _floats(curve["thresholds"])).astype(int)
-    first = int(np.argmax(better))
-    worse = np.flatnonzero(~better[first:])
-    last = first + int(worse[0]) - 1 if len(worse) else len(better) - 1
+    # The longest run of thresholds: a single one may be luck.
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], better.astype(int), [0]])))
+    starts, ends = edges[::2], edges[1::2] - 1
+    longest = int(np.argmax(ends - starts))
+    first, last = starts[longest], ends[longest]
     reach = f"from {at[first]}% to {at[last]}%" if last > first else f"at {at[first]}%"
     return f"{reach} the model is clearly better than flagging everybody or nobody"
 

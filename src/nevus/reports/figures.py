@@ -162,9 +162,17 @@ def dots(title: str, axis: Axis, names: Sequence[str], series: Mapping[str, Meas
     return figure
 
 
-def bands(title: str, axes: tuple[Axis, Axis], x: NDArray[np.float64], series: Mapping[str, Measured]) -> Figure:
-    """Values over x as strong lines with a point each, their intervals as faint bands."""
+def bands(
+    title: str,
+    axes: tuple[Axis, Axis],
+    x: NDArray[np.float64],
+    series: Mapping[str, Measured],
+    level: tuple[float, float] | None = None,
+) -> Figure:
+    """Values over x as strong lines with a point each, their intervals as faint bands; `level` is a band across the whole."""
     with _panel(title, *axes) as (figure, panel):
+        if level is not None:
+            panel.axhspan(*level, color=INK, alpha=0.08, linewidth=0)
         for index, (name, measured) in enumerate(series.items()):
             colour, dashes, marker = PALETTE[index], DASHES[index % len(DASHES)], "os^"[index % 3]
             panel.fill_between(x, measured.low, measured.high, color=colour, alpha=0.16, linewidth=0)

@@ -123,7 +123,7 @@ def _use(run: Run) -> Html:
 
 
 def _factors(run: Run) -> Html:
-    skin = "fitzpatrick" in " ".join(run.images.columns)
+    skin = "skin_type" in run.images and bool((run.images["skin_type"].fillna("") != "").any())
     words = [
         data.characteristics(run),
         "" if skin else "Skin type is not known in these data: nothing is said about any skin type.",

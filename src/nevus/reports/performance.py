@@ -26,7 +26,7 @@ def all_figures(run: Run) -> Html:
     main = {name for names in GROUPS.values() for name in names}
     others = [name for name in metrics if name not in main]
     more = folded("More averages over the classes", _figures("More figures, out of fold", metrics, others)) if others else Html()
-    return join([*shown, reasons(metrics), more, folded("The main figures fold by fold", _by_fold(run.evaluation))])
+    return join([*shown, reasons(metrics), more, folded("The figures fold by fold", _by_fold(run.evaluation))])
 
 
 def _figures(caption: str, metrics: Mapping[str, Figure], names: Iterable[str]) -> Html:
@@ -96,20 +96,18 @@ def _deciding(run: Run) -> str:
 
 
 def _by_fold(document: dict[str, Any]) -> Html:
+    """A row a figure, a column a fold: there are more figures than folds."""
     folds = document["per_fold"]
     main = [name for names in GROUPS.values() for name in names]
-    names = [name for name in main if any(name in fold["metrics"] for fold in folds)]
+    present = {name for fold in folds for name in fold["metrics"]}
+    names = [*(name for name in main if name in present), *(name for name in document["metrics"] if name in present - set(main))]
     rows = [
-        (
-            str(fold["fold"]),
-            f"{fold['num_images']:,}",
-            "–" if fold["num_groups"] is None else f"{fold['num_groups']:,}",
-            number(fold["threshold"], "no threshold in this fold"),
-            *(number(fold["metrics"].get(name), "undefined in this fold") for name in names),
-        )
-        for fold in folds
+        ("Images", *(f"{fold['num_images']:,}" for fold in folds)),
+        ("Groups", *("–" if fold["num_groups"] is None else f"{fold['num_groups']:,}" for fold in folds)),
+        ("Threshold", *(number(fold["threshold"], "no threshold in this fold") for fold in folds)),
+        *((metric(name), *(number(fold["metrics"].get(name), "undefined in this fold") for fold in folds)) for name in names),
     ]
-    return table("Figures by fold", ("Fold", "Images", "Groups", "Threshold", *map(metric, names)), rows)
+    return table("Figures by fold", ("Figure", *(f"Fold {fold['fold']}" for fold in folds)), rows)
 
 
 def _shaded(count: int, total: int, *, diagonal: bool) -> Html:

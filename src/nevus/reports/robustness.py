@@ -11,7 +11,7 @@ from nevus.reports.figures import Axis, Measured
 from nevus.reports.markup import Html, element, folded, join, listing, table
 from nevus.reports.run import Run
 from nevus.reports.svg import inline
-from nevus.reports.wording import interval, metric, number
+from nevus.reports.wording import metric, with_difference
 
 _PANELS = (("hair", "ruler", "ink", "bubbles"), ("blur", "noise", "jpeg", "resolution"))
 _WORDS = {"colour_cast": "colour cast", "jpeg": "JPEG"}
@@ -31,7 +31,7 @@ def robustness(run: Run) -> Html:
     drawn += [_rates(run, document, name, how) for how, parts in document["metadata"].items() if parts]
     return join(
         [
-            listing(_words(document), class_="plain"),
+            listing([text.replace(name, metric(name)) for text in _words(document)], class_="plain"),
             element("p", _note(document), class_="note"),
             element("div", *drawn, class_="figures"),
             _pictures(run, known),
@@ -45,7 +45,7 @@ def _words(document: dict[str, Any]) -> list[str]:
     sentences = [document["worst"]["words"]] if document["worst"] else []
     alone = document["image_only"]
     if alone and alone["figures"]:
-        sentences += [part["words"][0].upper() + part["words"][1:] for part in alone["figures"].values()]
+        sentences += [part["words"] for part in alone["figures"].values()]
     else:
         sentences.append("Whether it holds without metadata beside a model that never had any was not measured (--image-only).")
     return sentences
@@ -55,47 +55,48 @@ def _note(document: dict[str, Any]) -> str:
     return (
         f"{document['num_images']:,} of the run's {document['num_images_of_the_run']:,} test images, "
         f"{document['num_groups']:,} groups, drawn by class (seed {document['seed']}). The changes are drawn on the photograph "
-        "before it goes the whole way through the fold's own model, at the thresholds chosen beforehand; bands are 95% "
-        "intervals. Drawn artefacts are like real ones, not the same."
+        "before it goes the whole way through the fold's own model, at the thresholds chosen beforehand. The grey band is the "
+        "95% interval of the unchanged images; those of the curves stand in the tables, with the paired differences. Drawn "
+        "artefacts are like real ones, not the same."
     )
 
 
-def _measured(parts: dict[str, Any], name: str) -> Measured:
-    found = [part["figures"][name] for part in parts.values()]
-    columns = [np.array([np.nan if part[key] is None else part[key] for part in found]) for key in ("value", "low", "high")]
-    return Measured(*columns)
+def _series(document: dict[str, Any], parts: dict[str, Any], name: str) -> Measured:
+    """The unchanged images' figure and those of each level; without their intervals, which would hide each other."""
+    found = [document["clean"][name], *(part["figures"][name] for part in parts.values())]
+    values = np.array([np.nan if figure["value"] is None else figure["value"] for figure in found])
+    return Measured(values, np.full(len(values), np.nan), np.full(len(values), np.nan))
+
+
+def _level(document: dict[str, Any], name: str) -> tuple[float, float] | None:
+    clean = document["clean"][name]
+    return None if clean["low"] is None else (clean["low"], clean["high"])
 
 
 def _severities(run: Run, document: dict[str, Any], name: str, kinds: list[str], place: int) -> Html:
     first = document["clean"][name]["value"]
-    series = {_WORDS.get(kind, kind): _from_clean(document, _measured(document["kinds"][kind], name), name) for kind in kinds}
+    series = {_WORDS.get(kind, kind): _series(document, document["kinds"][kind], name) for kind in kinds}
     levels = [int(level) for level in document["kinds"][kinds[0]]]
     axes = (Axis("Severity (0 is the photograph as it is)"), Axis(metric(name)))
-    drawing = figures.bands(f"{metric(name)}: {', '.join(series)}", axes, np.array([0, *levels], np.float64), series)
+    at = np.array([0, *levels], np.float64)
+    drawing = figures.bands(f"{metric(name)} by severity", axes, at, series, _level(document, name))
     ends = ", ".join(f"{kind} {measured.value[-1]:.3f}" for kind, measured in series.items())
-    message = f"{metric(name)} falls from {first:.3f} with severity; at {levels[-1]}: {ends}."
-    return inline(drawing, f"{run.anchor}-robustness-{place}", message, f"{metric(name)} against severity.")
+    message = f"{metric(name)} from {first:.3f} with growing severity; at {levels[-1]}: {ends}."
+    caption = f"{metric(name)} with {', '.join(series)}."
+    return inline(drawing, f"{run.anchor}-robustness-{place}", message, caption)
 
 
 def _rates(run: Run, document: dict[str, Any], name: str, how: str) -> Html:
     parts = document["metadata"][how]
-    series = {part: _from_clean(document, _measured(rates, name), name) for part, rates in parts.items()}
+    series = {part: _series(document, rates, name) for part, rates in parts.items()}
     rates = [100 * float(rate) for rate in next(iter(parts.values()))]
     axes = (Axis(f"Images whose metadata is {how} (%)"), Axis(metric(name)))
-    drawing = figures.bands(f"{metric(name)}, metadata {how}", axes, np.array([0, *rates]), series)
+    drawing = figures.bands(f"{metric(name)}, metadata {how}", axes, np.array([0, *rates]), series, _level(document, name))
     ends = ", ".join(f"{part} {measured.value[-1]:.3f}" for part, measured in series.items())
     explained = "left out" if how == "missing" else "another patient's, drawn at random"
-    message = (
-        f"{metric(name)} with metadata {how}, {document['clean'][name]['value']:.3f} with all of it; for all images: {ends}."
-    )
+    first = document["clean"][name]["value"]
+    message = f"{metric(name)} with metadata {how}, {first:.3f} with all of it; for all images: {ends}."
     return inline(drawing, f"{run.anchor}-robustness-{how}", message, f"{metric(name)} when fields are {explained}.")
-
-
-def _from_clean(document: dict[str, Any], measured: Measured, name: str) -> Measured:
-    """The series with the unchanged images' figure before it."""
-    first = document["clean"][name]
-    columns = zip(("value", "low", "high"), (measured.value, measured.low, measured.high), strict=True)
-    return Measured(*(np.concatenate([[np.nan if first[key] is None else first[key]], column]) for key, column in columns))
 
 
 def _pictures(run: Run, kinds: list[str]) -> Html:
@@ -112,9 +113,9 @@ def _pictures(run: Run, kinds: list[str]) -> Html:
 
 def _table(document: dict[str, Any], kind: str) -> Html:
     names = list(document["clean"])
-    rows = [("unchanged", *(_value(document["clean"][name], None) for name in names))]
+    rows = [("unchanged", *(with_difference(document["clean"][name], None) for name in names))]
     for level, part in document["kinds"][kind].items():
-        rows.append((level, *(_value(part["figures"][name], part["differences"].get(name)) for name in names)))
+        rows.append((level, *(with_difference(part["figures"][name], part["differences"].get(name)) for name in names)))
     words = _WORDS.get(kind, kind)
     caption = f"{words[0].upper()}{words[1:]}: value [95% interval], and the paired difference to the unchanged images"
     return table(caption, ("Severity", *map(metric, names)), rows)
@@ -125,17 +126,6 @@ def _metadata(document: dict[str, Any], how: str) -> Html:
     rows = []
     for part, rates in document["metadata"][how].items():
         for rate, found in rates.items():
-            values = (_value(found["figures"][name], found["differences"].get(name)) for name in names)
+            values = (with_difference(found["figures"][name], found["differences"].get(name)) for name in names)
             rows.append((f"{part}, {100 * float(rate):g}% of images", *values))
     return table(f"Metadata {how}: value [95% interval], and the paired difference", ("Which", *map(metric, names)), rows)
-
-
-def _value(figure: dict[str, Any], difference: dict[str, Any] | None) -> Html:
-    parts = [
-        element("div", number(figure["value"], figure.get("reason") or "")),
-        element("div", interval(figure), class_="small"),
-    ]
-    if difference is not None and difference["low"] is not None:
-        words = f"{difference['value']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
-        parts.append(element("div", words, class_="small"))
-    return element("td", *parts)

@@ -17,6 +17,7 @@ from nevus.reports.performance import all_figures, by_class, confusion
 from nevus.reports.robustness import robustness
 from nevus.reports.run import Run
 from nevus.reports.subgroups import subgroups
+from nevus.reports.views import views
 
 
 def performance(run: Run) -> Html:
@@ -38,6 +39,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Run], Html]]] = {
     "abstention": ("When not to answer", abstention),
     "novelty": ("Images unlike its own", novelty),
     "robustness": ("When images or metadata are worse", robustness),
+    "views": ("Several views of a photograph", views),
     "mistakes": ("The worst mistakes", mistakes),
     "methods": ("Methods and provenance", methods),
     "checklist": ("Reporting checklists", checklist),

@@ -69,6 +69,10 @@ def _words(document: dict[str, Any]) -> list[str]:
     ]
     if clear:
         sentences.append(f"More than chance even among {document['num_gaps']} gaps looked at (Holm): {'; '.join(clear)}.")
+    elif document.get("least_p_holm", 0.0) >= 0.05:
+        sentences.append(
+            f"Too few resamples to tell any of {document['num_gaps']} gaps from chance (Holm): look at their intervals."
+        )
     else:
         sentences.append(
             f"None of {document['num_gaps']} gaps looked at is more than chance (Holm), which does not show that there is none."

@@ -142,6 +142,18 @@ def with_interval(figure: Figure) -> Html:
     return join([number(figure["value"], figure.get("reason") or ""), interval(figure)], " ")
 
 
+def with_difference(figure: Figure, difference: Figure | None) -> Html:
+    """A table's cell: a figure, its interval, and its paired difference to another condition where that has an interval."""
+    parts = [
+        element("div", number(figure["value"], figure.get("reason") or "")),
+        element("div", interval(figure), class_="small"),
+    ]
+    if difference is not None and difference["low"] is not None:
+        words = f"{difference['value']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
+        parts.append(element("div", words, class_="small"))
+    return element("td", *parts)
+
+
 def over_folds(figure: Figure) -> Html:
     """`mean ± standard deviation` over the folds."""
     if figure.get("fold_mean") is None:

@@ -1,0 +1,30 @@
+"""How long one photo takes: the milliseconds that an ensemble or more views are paid with."""
+
+import time
+
+import numpy as np
+
+from nevus.bundle import Bundle
+from nevus.predictor import Predictor
+
+# A dermoscopy photo as HAM10000 has them, height and width; each run takes what the median needs, after some that warm up.
+_SHAPE = (450, 600)
+_NUM_WARM, _NUM_RUNS = 3, 15
+LATENCY_METHOD = f"one photo of {_SHAPE[1]} x {_SHAPE[0]} in memory to logits, one thread, median of {_NUM_RUNS}"
+
+
+def measure_latency(bundle: Bundle) -> float:
+    """Milliseconds from a decoded photo to its logits: all views and sizes, one thread, the median.
+
+    >>> measure_latency(Bundle.load("runs/zoome/fold-0/bundle"))  # doctest: +SKIP
+    31.4
+    """
+    predictor = Predictor(bundle, num_threads=1)
+    photo = np.random.default_rng(0).integers(0, 256, (*_SHAPE, 3), np.uint8)
+    cropped = bundle.document["preprocessing"].get("crop", "none") != "none"
+    seconds = []
+    for _ in range(_NUM_WARM + _NUM_RUNS):
+        started = time.perf_counter()
+        predictor.logits([photo], cropped=cropped)
+        seconds.append(time.perf_counter() - started)
+    return float(1000 * np.median(seconds[_NUM_WARM:]))

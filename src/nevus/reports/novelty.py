@@ -81,7 +81,10 @@ def _curves(run: Run, document: dict[str, Any]) -> Html:
     axes = (Axis("Own test images referred (share)", 0.0, 1.0), Axis("Other images referred (share)", 0.0, 1.0))
     drawing = figures.curves("Other images against own", axes, named, reference=(np.array([0.0, 1.0]), np.array([0.0, 1.0])))
     areas = "; ".join(f"{name} {_plain(other['scores'][document['decides']]['auroc'])}" for name, other in shown)
-    caption = f"By {_NAMES[document['decides']]}. As the threshold falls more is referred; on the dotted line the others are no stranger than the own images."
+    caption = (
+        f"By {_NAMES[document['decides']]}. As the threshold falls more is referred; on the dotted line the others are no "
+        "stranger than the own images."
+    )
     return inline(drawing, f"{run.anchor}-novelty", f"Area under each curve: {areas}.", caption)
 
 
@@ -124,5 +127,5 @@ def _pictures(folder: Path, document: dict[str, Any]) -> list[Html]:
             message = f"{name}: {example['image']}, {said}"
             shown.append(photograph(folder, example["picture"], message, (said,), side=96))
         words = f"{name}: the three most and the three least like the training images"
-        parts.append(join([element("p", words), element("div", *shown, class_="photos")]))
+        parts.append(join([element("p", words), element("div", *shown, class_="pictures")]))
     return parts

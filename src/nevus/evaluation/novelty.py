@@ -18,7 +18,7 @@ from nevus.evaluation.predictions import Predictions
 from nevus.evaluation.tested import Document
 from nevus.evaluation.tested_run import drawn_rows, image_paths, whole_image_bundles
 from nevus.files import write, write_json
-from nevus.metrics.bootstrap import WeightedFigure
+from nevus.metrics.bootstrap import Interval, WeightedFigure
 from nevus.metrics.classification import roc_curve
 from nevus.metrics.intervals import Auc, Share, intervals
 from nevus.metrics.novelty import SCORES, accepted_others
@@ -210,6 +210,9 @@ def _measured(
             documents[name] = {**dict.fromkeys(("value", "low", "high")), "n": 0, "method": "no interval", "reason": reason}
             continue
         limits = found[name]
+        if limits.low is not None and limits.low == limits.high:
+            # All or none of the images in every resample: the bootstrap cannot tell how sure that is.
+            limits = Interval(None, None, "every resample gives the same")
         count = int(others.sum()) if others.any() and not isinstance(figure, Auc) else len(others)
         method = limits.method if limits.low is not None else f"no interval: {limits.reason}"
         documents[name] = {

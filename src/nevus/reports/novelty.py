@@ -79,10 +79,12 @@ def _curves(run: Run, document: dict[str, Any]) -> Html:
     shown = list(document["others"].items())[:_MOST_CURVES]
     named = {name: (np.array(other["curve"][0]), np.array(other["curve"][1])) for name, other in shown}
     axes = (Axis("Own test images referred (share)", 0.0, 1.0), Axis("Other images referred (share)", 0.0, 1.0))
-    title = f"Other images against own, by {_NAMES[document['decides']]}"
-    drawing = figures.curves(title, axes, named, reference=(np.array([0.0, 1.0]), np.array([0.0, 1.0])))
+    drawing = figures.curves("Other images against own", axes, named, reference=(np.array([0.0, 1.0]), np.array([0.0, 1.0])))
     areas = "; ".join(f"{name} {_plain(other['scores'][document['decides']]['auroc'])}" for name, other in shown)
-    caption = "As the threshold falls more is referred; on the dotted line the others are no stranger than the own images."
+    caption = (
+        f"By {_NAMES[document['decides']]}. As the threshold falls more is referred; on the dotted line the others are no "
+        "stranger than the own images."
+    )
     return inline(drawing, f"{run.anchor}-novelty", f"Area under each curve: {areas}.", caption)
 
 
@@ -117,10 +119,13 @@ def _pictures(folder: Path, document: dict[str, Any]) -> list[Html]:
     for name, content in sets.items():
         shown = []
         for example in content["examples"]:
-            scores = ", ".join(f"{_NAMES[score]} {value:.3g}" for score, value in example["scores"].items())
+            scores = ", ".join(
+                f"{_NAMES[score]} {value:,.0f}" if score == "mahalanobis" else f"{_NAMES[score]} {value:.2f}"
+                for score, value in example["scores"].items()
+            )
             said = f"{'referred' if example['refused'] else 'accepted'}; {scores}"
             message = f"{name}: {example['image']}, {said}"
             shown.append(photograph(folder, example["picture"], message, (said,), side=96))
         words = f"{name}: the three most and the three least like the training images"
-        parts.append(join([element("p", words), element("div", *shown, class_="photos")]))
+        parts.append(join([element("p", words), element("div", *shown, class_="pictures")]))
     return parts

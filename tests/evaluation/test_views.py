@@ -57,7 +57,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     frame["group_id"] += "-" + frame["fold"].astype(str)
     table = Predictions.from_frame(frame.assign(p_benign=0.5, p_malignant=0.5))
     table.write(tmp_path / "predictions.csv")
-    write_json(tmp_path / "evaluation.json", evaluate(table, num_resamples=10, provenance={}))
+    write_json(tmp_path / "evaluation.json", {"operating_point": {"rule": "youden"}, "provenance": {}})
     document = {"preprocessing": {"views": 4, "size": 32}, "classes": ["benign", "malignant"]}
     bundle = Bundle(tmp_path, document)
     monkeypatch.setattr(module, "whole_image_bundles", lambda run, folds: dict.fromkeys(folds, bundle))
@@ -114,6 +114,7 @@ def test_the_table_and_the_page_say_figures_and_milliseconds(run: Path) -> None:
     text = views_table(document)
     assert "test, 200 rows" in text
     assert f"8 views,   40.0 ms a photo  auc {document['views']['8']['test']['figures']['auc']['value']:.3f}" in text
+    write_json(run / "evaluation.json", evaluate(run / "predictions.csv", num_resamples=10))
     shown = page(Run.read(run))
     assert "from 5 to 40 milliseconds" in shown
     assert f"{document['views']['8']['test']['differences']['auc']['low']:+.3f}" in shown

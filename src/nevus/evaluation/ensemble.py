@@ -21,9 +21,9 @@ from nevus.metrics.probabilities import log_losses
 Document = dict[str, Any]
 Floats = NDArray[np.float64]
 _RANKS = (
-    "These are no probabilities: class by class, images are in the order of their mean ranks and have the mean probabilities in "
-    "that order. They serve AUC and thresholds; calibration was not asked of them. An image's score depends on the other images "
-    "of its fold and part, so there is no such answer for a single patient."
+    "These are mean ranks on the scale of the members' probabilities, and no probabilities: AUC and thresholds mean something, "
+    "calibration and the Brier score do not. An image's rank depends on the other images of its fold and part, so there is no "
+    "such answer for a single patient."
 )
 _OPTIMISTIC = "Optimistic: as this protocol chooses on its test images, the weights were fitted on them too."
 
@@ -50,10 +50,9 @@ def ensemble(
     files
         Predictions of two members or more, ours or other programs'.
     how
-        "mean": of the probabilities. "rank_mean": the order of each class's mean ranks, within each fold's test and validation
-        rows, with the mean probabilities in that order: scores rather than probabilities. "weighted": the mean under weights,
-        none negative and of sum 1, with the smallest log-loss on each fold's validation rows (under a paper's protocol on its
-        test rows: optimistic).
+        "mean": of the probabilities. "rank_mean": of each class's ranks, within each fold's test and validation rows; scores
+        rather than probabilities. "weighted": the mean under weights, none negative and of sum 1, with the smallest log-loss on
+        each fold's validation rows (under a paper's protocol on its test rows: optimistic).
     runs
         A run folder a member, in the same order, whose bundles say the cost; by default the folder that each file lies in.
 

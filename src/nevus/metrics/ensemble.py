@@ -23,33 +23,27 @@ def mean_probabilities(members: ArrayLike, weights: ArrayLike | None = None) -> 
 
 
 def mean_ranks(members: ArrayLike) -> Floats:
-    """Scores (N, C) from probabilities (M, N, C) that put the N images in the order of their mean ranks, class by class.
+    """Scores (N, C) from probabilities (M, N, C): each class's rank among the N images, the mean over members.
 
-    The images of a class, in that order, are given its mean probabilities in theirs: a rank itself says nothing of the class's
-    size, and rows of ranks, divided by their sums, would no longer be in order. Ties share their mean. Of two classes the first
-    is what the second leaves. Of more, a row is divided by its sum, near 1, which can still move close neighbours; and mean
-    probabilities that are equal tie images of unlike ranks. Members that are all the same give that member back. The scores
-    depend on the other N - 1 images and are no probabilities.
+    Of N, ties having their mean rank. In a rank's place stands what the members' probabilities are at that rank, on average:
+    the scores of a class are ordered as its mean ranks are (with a tie where all members repeat a value), and have the spread of
+    its probabilities. Of two classes the first is what the second leaves. Of more, a row is divided by its sum, which is then
+    near 1 (shares of ranks would be divided by sums from 1 to C, and lose their order); a row of zeros becomes equal shares.
+    They rank images and are no probabilities: each depends on the other N - 1.
 
     >>> mean_ranks([[[0.9, 0.1], [0.4, 0.6]], [[0.8, 0.2], [0.7, 0.3]]]).round(3).tolist()
     [[0.85, 0.15], [0.55, 0.45]]
     """
     stacked = np.asarray(members, np.float64)
-    means, ranks = stacked.mean(axis=0), rankdata(stacked, axis=1).mean(axis=0)
-    scores = np.stack([_in_order(column, order) for column, order in zip(means.T, ranks.T, strict=True)], axis=1)
-    if scores.shape[1] == 2:
+    num_images, num_classes = stacked.shape[1:]
+    ranks = rankdata(stacked, axis=1).mean(axis=0)
+    at_rank = np.sort(stacked, axis=1).mean(axis=0)
+    every = np.arange(1, num_images + 1)
+    scores = np.stack([np.interp(ranks[:, k], every, at_rank[:, k]) for k in range(num_classes)], axis=1)
+    if num_classes == 2:
         return np.stack([1 - scores[:, 1], scores[:, 1]], axis=1)
-    # No sum is 0: an image has a rank above those of mean probability 0 in some class, and is given more than they are there.
-    return np.asarray(scores / scores.sum(axis=1, keepdims=True))
-
-
-def _in_order(values: Floats, ranks: Floats) -> Floats:
-    """The values (N,) dealt out anew in the order of the ranks (N,), smallest first; equal ranks share the mean of theirs."""
-    _, starts, places, counts = np.unique(np.sort(ranks), return_index=True, return_inverse=True, return_counts=True)
-    shared = (np.add.reduceat(np.sort(values), starts) / counts)[places]
-    dealt = np.empty_like(shared)
-    dealt[np.argsort(ranks, kind="stable")] = shared
-    return dealt
+    total = scores.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(scores, total, out=np.full_like(scores, 1 / num_classes), where=total > 0))
 
 
 def fit_weights(members: ArrayLike, targets: ArrayLike) -> Floats:

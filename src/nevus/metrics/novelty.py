@@ -125,7 +125,12 @@ class Novelty:
     def tensors(self) -> dict[str, NDArray[np.generic]]:
         """As named arrays, to be stored."""
         parts = {"mahalanobis": vars(self.mahalanobis), "isolation": vars(self.isolation)}
-        return {f"{part}.{name}": np.atleast_1d(value) for part, fields in parts.items() for name, value in fields.items()}
+        # safetensors writes the memory as it lies: of a view that runs backwards it would write something else.
+        return {
+            f"{part}.{name}": np.ascontiguousarray(np.atleast_1d(value))
+            for part, fields in parts.items()
+            for name, value in fields.items()
+        }
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[np.generic]]) -> "Novelty":

@@ -24,7 +24,7 @@ def robustness(run: Run) -> Html:
         return Html()
     document = json.loads(path.read_text(encoding="utf-8"))
     name = "auc" if "auc" in document["clean"] else "macro_auc"
-    known = list(document["kinds"])
+    known, names = list(document["kinds"]), [each for each in (name, "sensitivity", "specificity") if each in document["clean"]]
     panels = [[kind for kind in kinds if kind in known] for kinds in _PANELS]
     panels.append([kind for kind in known if not any(kind in kinds for kinds in _PANELS)])
     drawn = [_severities(run, document, name, kinds, place) for place, kinds in enumerate(panels) if kinds]
@@ -35,8 +35,9 @@ def robustness(run: Run) -> Html:
             element("p", _note(document), class_="note"),
             element("div", *drawn, class_="figures"),
             _pictures(run, known),
-            folded("Every change and its figures", *[_table(document, kind) for kind in known]),
-            folded("Metadata missing or wrong, figures", *[_metadata(document, how) for how in document["metadata"]]),
+            *([folded("Every change and its figures", *[_by_kind(document, shown) for shown in names])] if known else []),
+            folded("Metadata missing or wrong, figures", *[_by_rate(document, shown) for shown in names]),
+            element("p", "Accuracy and balanced accuracy stand in robustness.json.", class_="note"),
         ]
     )
 
@@ -111,21 +112,31 @@ def _pictures(run: Run, kinds: list[str]) -> Html:
     return folded("What the changes look like", *strips) if strips else Html()
 
 
-def _table(document: dict[str, Any], kind: str) -> Html:
-    names = list(document["clean"])
-    rows = [("unchanged", *(with_difference(document["clean"][name], None) for name in names))]
-    for level, part in document["kinds"][kind].items():
-        rows.append((level, *(with_difference(part["figures"][name], part["differences"].get(name)) for name in names)))
-    words = _WORDS.get(kind, kind)
-    caption = f"{words[0].upper()}{words[1:]}: value [95% interval], and the paired difference to the unchanged images"
-    return table(caption, ("Severity", *map(metric, names)), rows)
+def _by_kind(document: dict[str, Any], name: str) -> Html:
+    """A row a change, a column a severity."""
+    levels = list(next(iter(document["kinds"].values())))
+    rows = [
+        (_WORDS.get(kind, kind), *(_cell(found[level], name) for level in levels)) for kind, found in document["kinds"].items()
+    ]
+    return table(_caption(document, name, "by severity"), ("Change", *levels), rows)
 
 
-def _metadata(document: dict[str, Any], how: str) -> Html:
-    names = list(document["clean"])
-    rows = []
-    for part, rates in document["metadata"][how].items():
-        for rate, found in rates.items():
-            values = (with_difference(found["figures"][name], found["differences"].get(name)) for name in names)
-            rows.append((f"{part}, {100 * float(rate):g}% of images", *values))
-    return table(f"Metadata {how}: value [95% interval], and the paired difference", ("Which", *map(metric, names)), rows)
+def _by_rate(document: dict[str, Any], name: str) -> Html:
+    """A row a field that is missing or wrong, a column a share of the images."""
+    rows, rates = [], []
+    for how, parts in document["metadata"].items():
+        for part, found in parts.items():
+            rates = [f"{100 * float(rate):g}%" for rate in found]
+            cells = (_cell(at, name) for at in found.values())
+            rows.append((f"{part} {how}", *cells))
+    return table(_caption(document, name, "by the share of images"), ("Metadata", *rates), rows) if rows else Html()
+
+
+def _caption(document: dict[str, Any], name: str, by: str) -> str:
+    clean = document["clean"][name]
+    unchanged = "undefined" if clean["value"] is None else f"{clean['value']:.3f}"
+    return f"{metric(name)} {by} (unchanged {unchanged}): value, [95% interval], paired difference to the unchanged images"
+
+
+def _cell(found: dict[str, Any], name: str) -> Html:
+    return with_difference(found["figures"][name], found["differences"].get(name))

@@ -6,7 +6,7 @@ what is served, from file to probability.
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +20,13 @@ from nevus.data.augment import VIEWS, View, centre_matrix, warp
 from nevus.data.crops import split_crop
 from nevus.data.images import Pixels, load_image, shrink
 from nevus.data.metadata import MetadataEncoder
-from nevus.data.taxonomy import MALIGNANT
-from nevus.errors import BundleError, DataError
+from nevus.errors import BundleError
 from nevus.metrics.novelty import Novelty
-from nevus.metrics.prior import shift_prior, shift_threshold, stated_prior
+from nevus.predictor.answer import Answer, Probabilities, answer, chosen_point, stated_priors, with_novelty
 
-Probabilities = NDArray[np.float64]
+__all__ = ["Answer", "Outputs", "Predictor", "Probabilities", "input_sizes", "softmax"]
+
 MetadataColumns = Mapping[str, Sequence[Any] | NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What nevus says of one image. `decision` is at the operating point; `refer` means: have a doctor look.
-
-    Where a prevalence was stated, `probabilities` are at it and `unshifted` as the bundle gives them; the decision is the same.
-    `novelty` says by each score how unlike the training images it is; None of a bundle that was written without the scores.
-    """
-
-    image: str
-    probabilities: dict[str, float]
-    malignant_probability: float
-    decision: str
-    refer: bool
-    reasons: list[str] = field(default_factory=list)
-    unshifted: dict[str, float] | None = None
-    novelty: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,8 +82,8 @@ class Predictor:
         self._crop = self._preprocessing.get("crop", "none")
         self._encoder = MetadataEncoder.from_json(document["metadata"])
         self._temperature = float(document["temperature"])
-        self._point = _chosen(self.bundle, operating_point)
-        self._priors = _priors(self.bundle, prevalence) if prevalence else None
+        self._point = chosen_point(self.bundle, operating_point)
+        self._priors = stated_priors(self.bundle, prevalence) if prevalence else None
         known = "novelty" in document
         self.novelty = Novelty.from_tensors(load_file(self.bundle.path / "novelty.safetensors")) if known else None
         options = onnxruntime.SessionOptions()
@@ -139,10 +121,11 @@ class Predictor:
         probabilities, scores = self.probabilities(outputs.logits), self.novelty_scores(outputs)
         answers = []
         for index, (path, row) in enumerate(zip(images, probabilities, strict=True)):
-            answer = self._answer(split_crop(path)[0], row)
+            said = answer(split_crop(path)[0], row, self.bundle.classes, self._point, self._priors)
             if scores is not None:
-                answer = self._with_novelty(answer, {name: float(values[index]) for name, values in scores.items()})
-            answers.append(answer)
+                own = {name: float(values[index]) for name, values in scores.items()}
+                said = with_novelty(said, own, self.bundle.document["novelty"])
+            answers.append(said)
         return answers
 
     def novelty_scores(self, outputs: Outputs) -> dict[str, NDArray[np.float64]] | None:
@@ -238,83 +221,6 @@ class Predictor:
         """The images stretched to `size`, (N, size, size, 3), as the network was trained on them."""
         pixels = np.stack([warp(image, centre_matrix(image.shape[0], image.shape[1], size), size) for image in images])
         return np.asarray((pixels.astype(np.float32) / 255 - self._mean) / self._std)
-
-    def _answer(self, image: str, row: Probabilities) -> Answer:
-        classes, point = self.bundle.classes, self._point
-        probabilities = dict(zip(classes, row.tolist(), strict=True))
-        malignant = [name for name in classes if name in MALIGNANT or name == "malignant"]
-        malignant_probability = sum(probabilities[name] for name in malignant)
-        positive, threshold = point["positive"], point["threshold"]
-        others = {name: p for name, p in probabilities.items() if name != positive}
-        decision = max(others, key=others.__getitem__)
-        reasons = []
-        if positive is None or threshold is None:
-            decision = max(probabilities, key=probabilities.__getitem__)
-            reasons.append("the bundle has no operating point; the decision is the most probable class")
-        elif probabilities[positive] >= threshold:
-            decision = positive
-            reasons.append(f"the probability of {positive}, {probabilities[positive]:.3f}, reaches the threshold {threshold:.3f}")
-            if self._priors:
-                reasons.append(_moved(row, classes.index(positive), threshold, *self._priors))
-        if decision in malignant and decision != positive:
-            reasons.append(f"{decision} is malignant")
-        refer = decision in malignant
-        if len(classes) > 2 and decision != positive == max(probabilities, key=probabilities.__getitem__):
-            # Named second, it would be sent home: no threshold is meant to hide the likeliest answer.
-            reasons.append(f"{positive} is the most probable class, though below its threshold of {threshold:.3f}")
-            refer = True
-        if self._priors is None:
-            return Answer(image, probabilities, malignant_probability, decision, refer, reasons)
-        # The likelihood ratio of the image decides, which no prevalence changes: decided before, shown after.
-        shifted = dict(zip(classes, shift_prior(row[None], *self._priors)[0].tolist(), strict=True))
-        return Answer(image, shifted, sum(shifted[name] for name in malignant), decision, refer, reasons, probabilities)
-
-    def _with_novelty(self, answer: Answer, scores: dict[str, float]) -> Answer:
-        """Refer what is unlike the training images, whatever was decided of it."""
-        document = self.bundle.document["novelty"]
-        name, accepted = document["decides"], document["accepted"]
-        if accepted is None or scores[name] <= (limit := document["thresholds"][name][accepted]):
-            return replace(answer, novelty=scores)
-        reason = (
-            f"unlike the training images: its {name} score, {scores[name]:.4g}, passes {limit:.4g}, "
-            f"within which {float(accepted):.0%} of images like them lie"
-        )
-        return replace(answer, novelty=scores, refer=True, reasons=[*answer.reasons, reason])
-
-
-def _chosen(bundle: Bundle, rule: str | None) -> Mapping[str, Any]:
-    """The bundle's operating point, or the one of its others that a rule names."""
-    main: Mapping[str, Any] = bundle.document["operating_point"]
-    if rule is None or rule == main["rule"]:
-        return main
-    points = {point["rule"]: point for point in bundle.document.get("operating_points") or []}
-    if rule not in points:
-        known = ", ".join(dict.fromkeys([main["rule"], *points]))
-        raise BundleError(f"{bundle.path}: has no operating point {rule!r}; there are {known}.")
-    return {**main, **points[rule]}
-
-
-def _priors(bundle: Bundle, prevalence: Mapping[str, float]) -> tuple[Probabilities, Probabilities]:
-    """The shares that the probabilities belong to, and those stated, the other classes in the proportions of validation."""
-    known = bundle.document.get("prior")
-    if known is None:
-        remedy = "Train it again with this nevus, or use nevus recalibrate on its predictions"
-        raise BundleError(f"{bundle.path}: does not say which shares of the classes its probabilities belong to. {remedy}.")
-    prior, usual = (np.array([known[part][name] for name in bundle.classes]) for part in ("answered", "validation"))
-    try:
-        # A class that had no validation image keeps the share that the answers give it.
-        return prior, stated_prior(bundle.classes, np.where(usual > 0, usual, prior), prevalence)
-    except ValueError as error:
-        raise DataError(f"--prevalence: {error}.") from error
-
-
-def _moved(row: Probabilities, index: int, threshold: float, prior: Probabilities, stated: Probabilities) -> str:
-    """A probability at the stated prevalence, and its threshold there where one threshold there is the same."""
-    text = f"at the stated prevalence that probability is {shift_prior(row[None], prior, stated)[0, index]:.3f}"
-    others = np.delete(stated / prior, index)
-    if np.ptp(others) > 1e-9 * others.max():
-        return text
-    return f"{text} and that threshold {shift_threshold(threshold, prior[index], stated[index]):.3f}"
 
 
 def input_sizes(size: int, resolutions: Sequence[int]) -> dict[str, int]:

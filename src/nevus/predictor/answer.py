@@ -1,0 +1,113 @@
+"""What is made of probabilities: a decision at an operating point, a referral with its reasons, another prevalence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nevus.bundle import Bundle
+from nevus.data.taxonomy import MALIGNANT
+from nevus.errors import BundleError, DataError
+from nevus.metrics.prior import shift_prior, shift_threshold, stated_prior
+
+Probabilities = NDArray[np.float64]
+# The shares of the classes that probabilities belong to, and those of where they are used.
+Priors = tuple[Probabilities, Probabilities]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What nevus says of one image. `decision` is at the operating point; `refer` means: have a doctor look.
+
+    Where a prevalence was stated, `probabilities` are at it and `unshifted` as the bundle gives them; the decision is the same.
+    `novelty` says by each score how unlike the training images it is; None of a bundle that was written without the scores.
+    """
+
+    image: str
+    probabilities: dict[str, float]
+    malignant_probability: float
+    decision: str
+    refer: bool
+    reasons: list[str] = field(default_factory=list)
+    unshifted: dict[str, float] | None = None
+    novelty: dict[str, float] | None = None
+
+
+def answer(image: str, row: Probabilities, classes: Sequence[str], point: Mapping[str, Any], priors: Priors | None) -> Answer:
+    """Decide on probabilities (C,) at an operating point; with `priors` they are shown where the classes have other shares."""
+    probabilities = dict(zip(classes, row.tolist(), strict=True))
+    malignant = [name for name in classes if name in MALIGNANT or name == "malignant"]
+    malignant_probability = sum(probabilities[name] for name in malignant)
+    positive, threshold = point["positive"], point["threshold"]
+    others = {name: p for name, p in probabilities.items() if name != positive}
+    decision = max(others, key=others.__getitem__)
+    reasons = []
+    if positive is None or threshold is None:
+        decision = max(probabilities, key=probabilities.__getitem__)
+        reasons.append("the bundle has no operating point; the decision is the most probable class")
+    elif probabilities[positive] >= threshold:
+        decision = positive
+        reasons.append(f"the probability of {positive}, {probabilities[positive]:.3f}, reaches the threshold {threshold:.3f}")
+        if priors:
+            reasons.append(_moved(row, classes.index(positive), threshold, *priors))
+    if decision in malignant and decision != positive:
+        reasons.append(f"{decision} is malignant")
+    refer = decision in malignant
+    if len(classes) > 2 and decision != positive == max(probabilities, key=probabilities.__getitem__):
+        # Named second, it would be sent home: no threshold is meant to hide the likeliest answer.
+        reasons.append(f"{positive} is the most probable class, though below its threshold of {threshold:.3f}")
+        refer = True
+    if priors is None:
+        return Answer(image, probabilities, malignant_probability, decision, refer, reasons)
+    # The likelihood ratio of the image decides, which no prevalence changes: decided before, shown after.
+    shifted = dict(zip(classes, shift_prior(row[None], *priors)[0].tolist(), strict=True))
+    return Answer(image, shifted, sum(shifted[name] for name in malignant), decision, refer, reasons, probabilities)
+
+
+def with_novelty(given: Answer, scores: dict[str, float], document: Mapping[str, Any]) -> Answer:
+    """Refer what is unlike the training images, whatever was decided of it; `document` is the bundle's `novelty`."""
+    name, accepted = document["decides"], document["accepted"]
+    if accepted is None or scores[name] <= (limit := document["thresholds"][name][accepted]):
+        return replace(given, novelty=scores)
+    reason = (
+        f"unlike the training images: its {name} score, {scores[name]:.4g}, passes {limit:.4g}, "
+        f"within which {float(accepted):.0%} of images like them lie"
+    )
+    return replace(given, novelty=scores, refer=True, reasons=[*given.reasons, reason])
+
+
+def chosen_point(bundle: Bundle, rule: str | None) -> Mapping[str, Any]:
+    """The bundle's operating point, or the one of its others that a rule names."""
+    main: Mapping[str, Any] = bundle.document["operating_point"]
+    if rule is None or rule == main["rule"]:
+        return main
+    points = {point["rule"]: point for point in bundle.document.get("operating_points") or []}
+    if rule not in points:
+        known = ", ".join(dict.fromkeys([main["rule"], *points]))
+        raise BundleError(f"{bundle.path}: has no operating point {rule!r}; there are {known}.")
+    return {**main, **points[rule]}
+
+
+def stated_priors(bundle: Bundle, prevalence: Mapping[str, float]) -> Priors:
+    """The shares that the probabilities belong to, and those stated, the other classes in the proportions of validation."""
+    known = bundle.document.get("prior")
+    if known is None:
+        remedy = "Train it again with this nevus, or use nevus recalibrate on its predictions"
+        raise BundleError(f"{bundle.path}: does not say which shares of the classes its probabilities belong to. {remedy}.")
+    prior, usual = (np.array([known[part][name] for name in bundle.classes]) for part in ("answered", "validation"))
+    try:
+        # A class that had no validation image keeps the share that the answers give it.
+        return prior, stated_prior(bundle.classes, np.where(usual > 0, usual, prior), prevalence)
+    except ValueError as error:
+        raise DataError(f"--prevalence: {error}.") from error
+
+
+def _moved(row: Probabilities, index: int, threshold: float, prior: Probabilities, stated: Probabilities) -> str:
+    """A probability at the stated prevalence, and its threshold there where one threshold there is the same."""
+    text = f"at the stated prevalence that probability is {shift_prior(row[None], prior, stated)[0, index]:.3f}"
+    others = np.delete(stated / prior, index)
+    if np.ptp(others) > 1e-9 * others.max():
+        return text
+    return f"{text} and that threshold {shift_threshold(threshold, prior[index], stated[index]):.3f}"

@@ -21,7 +21,7 @@ from nevus.recipe import Recipe
 DONE, REFUSED, FAILED = "done", "refused", "failed"
 # How a network's refusal of soft attention on a map of one pixel says so.
 _ONE_PIXEL = ("1x1", "1×1")
-_MODELS = ("weights.safetensors", "model.onnx")
+_MODELS = ("weights.safetensors", "novelty.safetensors", "model.onnx")
 
 
 @dataclass(frozen=True)

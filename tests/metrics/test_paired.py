@@ -70,10 +70,9 @@ def test_one_class_or_one_group_has_no_p() -> None:
     assert delong_test(np.array([True, True, False, False]), scores, scores[::-1], np.array([0, 0, 1, 1])).p is None
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 12])
-def test_holm_is_that_of_statsmodels(count: int) -> None:
-    for seed in range(3):
-        values = np.round(np.random.default_rng(seed).beta(0.5, 2, count), 2).tolist()  # with ties
+def test_holm_is_that_of_statsmodels() -> None:
+    for count in (1, 2, 5, 12):
+        values = np.round(np.random.default_rng(count).beta(0.5, 2, count), 2).tolist()  # with ties
         assert holm(values) == pytest.approx(list(multipletests(values, method="holm")[1]))
 
 

@@ -78,6 +78,18 @@ def test_other_categories_are_refused() -> None:
 
 
 def test_the_predictor_and_the_command_line_import_neither_torch_nor_pandas() -> None:
-    code = "import sys, nevus, nevus.predictor, nevus.cli; print([m for m in ('torch', 'pandas', 'timm') if m in sys.modules])"
+    code = (
+        "import sys, nevus, nevus.predictor, nevus.cli; "
+        "print([m for m in ('torch', 'pandas', 'timm', 'scipy') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_evaluation_and_report_need_no_more_than_the_base_installation() -> None:
+    code = (
+        "import sys, nevus.evaluation.evaluate, nevus.evaluation.compare, nevus.evaluation.recalibrate, nevus.reports.page; "
+        "print([m for m in ('torch', 'sklearn', 'statsmodels', 'mlflow', 'tensorboard') if m in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "[]"

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nevus.metrics.bootstrap import WeightedFigure
+if TYPE_CHECKING:
+    from nevus.metrics.bootstrap import WeightedFigure
 
 Floats = NDArray[np.float64]
 SCORES = ("energy", "mahalanobis", "isolation")
@@ -142,7 +144,7 @@ class Novelty:
         return cls(Mahalanobis(**parts["mahalanobis"]), IsolationForest(**parts["isolation"]))  # type: ignore[arg-type]
 
 
-def accepted_others(others: NDArray[np.bool_], scores: Floats, kept: float = 0.95) -> WeightedFigure:
+def accepted_others(others: NDArray[np.bool_], scores: Floats, kept: float = 0.95) -> "WeightedFigure":
     """The share of `others` among the accepted where `kept` of the own images are: FPR at 95% TPR (Liu et al. 2020).
 
     The figure takes weights (R, N); the threshold moves with them. Scores are larger for stranger images.

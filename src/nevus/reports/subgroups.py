@@ -134,8 +134,8 @@ def _table(field: dict[str, Any]) -> Html:
 
 
 def _name(group: dict[str, Any]) -> Html:
-    """The group's name, marked where it is small, with what it is short of."""
-    mark = [" ", element("span", f"small: {group['why_small']}", class_="small")] if group["small"] else []
+    """The group's name, marked where it is small; its row says how many it has."""
+    mark = [" ", element("span", "small", class_="small")] if group["small"] else []
     return join([group["name"], *mark])
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
 
 from nevus.evaluation.figures import Judged, overall
-from nevus.metrics.bootstrap import Floats, bootstrap
+from nevus.metrics.bootstrap import Floats
+from nevus.metrics.intervals import intervals
 from result import conclude, finish, show
 
 NUM_IMAGES, NUM_CLASSES, NUM_GROUPS, NUM_RESAMPLES, PEER_RESAMPLES, BAR = 10_000, 7, 7_470, 2_000, 40, 30
@@ -35,7 +36,7 @@ def main() -> None:
     judged = Judged(targets, probabilities, probabilities.argmax(axis=1), flags, 4)
     figures = overall(judged)
     chosen = {name: figure for name in NAMES if (figure := figures[name]) is not None}
-    ours = min(timed(lambda: bootstrap(chosen, groups, targets, num_resamples=NUM_RESAMPLES)) for _ in range(3))
+    ours = min(timed(lambda: intervals(chosen, groups, targets, kind="bootstrap", num_resamples=NUM_RESAMPLES)) for _ in range(3))
     rows = [drawn(groups, seed) for seed in range(PEER_RESAMPLES)]
     peer = min(timed(lambda: [by_library(judged, part) for part in rows]) for _ in range(3)) * NUM_RESAMPLES / PEER_RESAMPLES
     for part in rows[:3]:

@@ -14,8 +14,8 @@ from sklearn import metrics as sk
 from nevus.evaluation.evaluate import evaluate
 from nevus.evaluation.figures import Judged, overall, per_class, value
 from nevus.evaluation.predictions import Predictions
-from nevus.metrics.bootstrap import bootstrap
 from nevus.metrics.classification import decide
+from nevus.metrics.intervals import intervals
 
 FOUR = ["bcc", "df", "mel", "nv"]
 
@@ -83,9 +83,9 @@ def test_one_class_against_the_rest_is_scikit_learns(seed: int) -> None:
 def test_figures_made_together_have_the_intervals_of_each_alone() -> None:
     rows = judged(0)
     groups = np.arange(len(rows.targets))
-    together = bootstrap({k: f for k, f in overall(rows).items() if f}, groups, rows.targets, num_resamples=250)
+    together = intervals({k: f for k, f in overall(rows).items() if f}, groups, rows.targets, kind="bootstrap", num_resamples=250)
     for name in together:
-        alone = bootstrap({name: overall(rows)[name]}, groups, rows.targets, num_resamples=250)  # type: ignore[dict-item]
+        alone = intervals({name: overall(rows)[name]}, groups, rows.targets, kind="bootstrap", num_resamples=250)  # type: ignore[dict-item]
         assert together[name] == alone[name], name
 
 

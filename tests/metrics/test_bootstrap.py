@@ -1,7 +1,12 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
-from nevus.metrics.bootstrap import Floats, Interval, WeightedFigure, bootstrap
+from nevus.metrics.bootstrap import Floats, Interval, WeightedFigure
+from nevus.metrics.intervals import intervals
+
+bootstrap = partial(intervals, kind="bootstrap")
 
 
 def share(outcomes: Floats) -> dict[str, WeightedFigure]:

@@ -23,8 +23,8 @@ from nevus.errors import BundleError, DataError
 from nevus.evaluation.predictions import Predictions
 from nevus.files import write_json
 from nevus.metrics.bootstrap import Floats, WeightedFigure
-from nevus.metrics.classification import weighted_auc
 from nevus.metrics.comparison import compare_figures
+from nevus.metrics.intervals import Auc
 from nevus.predictor import Predictor
 from nevus.provenance import provenance
 from nevus.recipe import Recipe
@@ -249,7 +249,7 @@ def _macro_auc(targets: NDArray[np.int64], probabilities: Floats, weights: Float
     """Mean one-vs-rest AUC over the classes that are there with and without; one of two classes is the same as the other."""
     columns = range(1, 2) if probabilities.shape[1] == 2 else range(probabilities.shape[1])
     present = [k for k in columns if 0 < (targets == k).sum() < len(targets)]
-    aucs = [weighted_auc(targets == k, probabilities[:, k], weights) for k in present]
+    aucs = [Auc(targets == k, probabilities[:, k])(weights) for k in present]
     return _mean(np.array(aucs).reshape(len(aucs), len(weights)))
 
 

@@ -10,14 +10,13 @@ Path = tuple[str, ...]
 
 
 def measure_nested(tested: Tested, figures: Mapping[Path, WeightedFigure | None], reason: str) -> Any:
-    """The figures as a document whose keys are their paths; `n` is the number of images that a figure counts `among`."""
+    """The figures, as `measure` gives them, in a document whose keys are their paths."""
     # A path's parts may hold any character ("head/neck"), so that the names given to `measure` are numbers.
     measured = tested.measure({str(number): figure for number, figure in enumerate(figures.values())}, reason)
     nested: Document = {}
-    for (path, figure), document in zip(figures.items(), measured.values(), strict=True):
+    for path, document in zip(figures, measured.values(), strict=True):
         part = nested
         for key in path[:-1]:
             part = part.setdefault(key, {})
-        among = getattr(figure, "among", None)
-        part[path[-1]] = document if among is None else {**document, "n": int(among.sum())}
+        part[path[-1]] = document
     return nested

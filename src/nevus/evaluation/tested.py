@@ -12,7 +12,7 @@ from nevus.evaluation.figures import Judged, value
 from nevus.evaluation.operating_point import OperatingPoint
 from nevus.evaluation.predictions import Predictions
 from nevus.metrics.bootstrap import Interval, WeightedFigure
-from nevus.metrics.intervals import Auc, Share, intervals
+from nevus.metrics.intervals import intervals
 
 Document = dict[str, Any]
 
@@ -42,7 +42,7 @@ class Tested:
     ) -> dict[str, Document]:
         """Each figure as `{value, low, high, n, method}`; one that is undefined or None is null, with its reason.
 
-        `n` are the images that count: of a share its denominator, of an area those ranked, else all.
+        `n` are the images that a figure says to count `among`, as a share's denominator; else all.
         """
         numbers = {name: value(figure, len(self.test)) for name, figure in figures.items()}
         defined = {name: figure for name, figure in figures.items() if figure is not None and numbers[name] is not None}
@@ -51,9 +51,8 @@ class Tested:
         return {name: self._document(figure, numbers[name], found.get(name), reason) for name, figure in figures.items()}
 
     def _document(self, figure: WeightedFigure | None, number: float | None, interval: Interval | None, reason: str) -> Document:
-        count = len(self.test)
-        if isinstance(figure, Share | Auc):
-            count = int(figure.among.sum()) if figure.among is not None else count
+        among = getattr(figure, "among", None)
+        count = len(self.test) if among is None else int(among.sum())
         if interval is None:
             none = dict.fromkeys(("value", "low", "high"))
             return {**none, "n": count, "method": f"no interval: {reason}", "reason": reason}

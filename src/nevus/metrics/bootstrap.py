@@ -27,37 +27,6 @@ class Interval:
     method: str = ""
 
 
-def bootstrap(
-    figures: Mapping[str, WeightedFigure],
-    groups: NDArray[np.int64],
-    targets: NDArray[np.int64],
-    *,
-    num_resamples: int = 2000,
-    seed: int = 0,
-    confidence: float = 0.95,
-) -> dict[str, Interval]:
-    """Intervals of many figures from the same resamples.
-
-    Parameters
-    ----------
-    figures
-        Each takes the images' weights, (R, N), and gives R values; NaN where undefined.
-    groups
-        Group index of each image, from 0, (N,).
-    targets
-        Class index of each image, (N,): a resample without one of the classes that are present is drawn again.
-    num_resamples, seed, confidence
-        2,000 resamples give a 95% limit to about one unit in its second digit.
-
-    Returns
-    -------
-    dict
-        An interval for each figure; without one where less than nine in ten resamples define the figure.
-    """
-    values = resample(figures, groups, targets, num_resamples=num_resamples, seed=seed)
-    return {name: percentile_interval(part, num_resamples, confidence) for name, part in values.items()}
-
-
 def resample(
     figures: Mapping[str, WeightedFigure],
     groups: NDArray[np.int64],

@@ -53,14 +53,6 @@ def precision(confusion: ArrayLike) -> Floats:
     return ratio(_diagonal(matrix), _decided(matrix))
 
 
-def negative_predictive_value(confusion: ArrayLike) -> Floats:
-    """TN / (TN + FN) of each class against the rest, (…, C, C) to (…, C); NaN for a class that every image was decided to be."""
-    matrix = np.asarray(confusion, np.float64)
-    unnamed = matrix.sum(axis=(-2, -1))[..., None] - _decided(matrix)
-    missed = matrix.sum(axis=-1) - _diagonal(matrix)
-    return ratio(unnamed - missed, unnamed)
-
-
 def f1(confusion: ArrayLike) -> Floats:
     """2TP / (2TP + FP + FN) of each class. (The 2022 paper's equation has TN in the denominator too; its code does not.)"""
     matrix = np.asarray(confusion, np.float64)
@@ -81,15 +73,6 @@ def matthews(confusion: ArrayLike) -> Floats:
     agreement = right * total - (true * decided[..., : true.shape[-1]]).sum(axis=-1)
     spread_true = total**2 - np.square(true).sum(axis=-1)
     return ratio(agreement, np.sqrt(spread_true * (total**2 - np.square(decided).sum(axis=-1))))
-
-
-def one_against_rest(confusion: ArrayLike) -> Floats:
-    """Each class's own table [[TN, FP], [FN, TP]], (…, C, C) to (…, C, 2, 2)."""
-    matrix = np.asarray(confusion, np.float64)
-    hits = _diagonal(matrix)
-    missed, alarms = matrix.sum(axis=-1) - hits, _decided(matrix) - hits
-    rest = matrix.sum(axis=(-2, -1))[..., None] - hits - missed - alarms
-    return np.stack([np.stack([rest, alarms], axis=-1), np.stack([missed, hits], axis=-1)], axis=-2)
 
 
 def accuracy(confusion: ArrayLike) -> Floats:

@@ -13,7 +13,7 @@ from typing import Any
 from nevus.errors import BundleError, listed
 from nevus.files import sha256, write, writing
 
-FORMAT = 1
+FORMAT = 2
 _BLANK = "0" * 64
 
 
@@ -97,5 +97,6 @@ def _read_document(path: Path) -> dict[str, Any]:
     if hashlib.sha256(content.replace(str(checksum).encode(), _BLANK.encode())).hexdigest() != checksum:
         raise BundleError(f"{path}: was changed after it was written. Copy the bundle again.")
     if version != FORMAT:
-        raise BundleError(f"{path}: its format is {version}; this nevus reads {FORMAT}. Use the version that wrote it.")
+        remedy = "Use the version that wrote it, or train again."
+        raise BundleError(f"{path}: its format is {version}; this nevus reads {FORMAT}. {remedy}")
     return dict(document)

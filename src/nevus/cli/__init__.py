@@ -14,7 +14,7 @@ from nevus.cli import data, measuring, papers, results, training
 from nevus.cli.audit import audit
 from nevus.cli.ensemble import ensemble
 from nevus.cli.networks import networks
-from nevus.cli.novelty import add_novelty, novelty
+from nevus.cli.novelty import novelty
 from nevus.cli.recalibrate import recalibrate
 from nevus.cli.submission import write_submission
 from nevus.cli.tracking import track
@@ -42,7 +42,6 @@ app.command()(recalibrate)
 app.command()(results.report)
 app.command()(measuring.robustness)
 app.command()(novelty)
-app.command("add-novelty")(add_novelty)
 app.command()(views)
 app.command()(track)
 app.command()(results.predict)

@@ -1,4 +1,4 @@
-"""Claim: a bundle's ONNX graph, from pixels to probabilities, answers for one image twice as fast as the same network in eager torch, two threads each."""
+"""Claim: a bundle's ONNX graph, pixels to probabilities, answers for one image twice as fast as eager torch, two threads each."""
 
 import tempfile
 from pathlib import Path

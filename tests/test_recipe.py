@@ -46,11 +46,19 @@ def test_settings_are_toml_values_or_text(tmp_path: Path) -> None:
         ("training..epochs=1", "expected a.b=value"),
         ("name.first=1", "name is a value, not a section"),
         ("training.epohcs=1", "training.epohcs: no such setting"),
+        ("training.growth.first_size=225", "first_size is larger than data.size, 224"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(setting: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         Recipe(name="mine").with_settings([setting])
+
+
+def test_a_network_that_is_fixed_to_its_size_does_not_grow() -> None:
+    growing = Recipe(name="mine").with_settings(["training.growth.first_size=96"])
+    for setting in ("model.pooling=flatten", "model.map_transform=dct"):
+        with pytest.raises(RecipeError, match=r"training.growth needs a network for any size"):
+            growing.with_settings([setting])
 
 
 def test_a_file_that_is_missing_or_no_toml(tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ def test_loss_and_drop_block_are_told_how_much_of_training_is_done(
 SETTINGS = [
     "training.loss.cumulative=[0.5, 1.0]",
     "training.mixup=0.4",
+    "training.cutmix=1.0",
+    "training.growth.first_size=48",
     "model.drop_block=0.4",
     "model.transform=dct",
     "model.map_transform=dft",

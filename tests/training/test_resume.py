@@ -35,6 +35,7 @@ REGULARISED = [
     "training.loss.kind=multi_weighted",
     "training.loss.cumulative=[0.1, 0.8]",
     "training.mixup=0.4",
+    "training.cutmix=1.0",
     "model.drop_block=0.4",
     "model.drop_block_side=1",
     "model.transform=dct",

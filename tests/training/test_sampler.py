@@ -95,6 +95,14 @@ def batches(examples: Examples, recipe: Recipe, **options: Any) -> list[Batch]:
     return list(training_batches(examples, np.arange(len(examples.targets)), recipe, **options))
 
 
+def test_images_grow_with_the_epochs(examples: Examples, tiny: Recipe) -> None:
+    recipe = tiny.with_settings(
+        ["data.size=64", "training.epochs=5", "training.growth.first_size=32", "training.growth.until=0.6"]
+    )
+    sides = [[tuple(batch.images.shape[1:]) for batch in batches(examples, recipe, epoch=epoch)] for epoch in range(1, 6)]
+    assert [set(each) for each in sides] == [{(side, side, 3)} for side in (32, 32, 48, 64, 64)]
+
+
 def test_without_a_sampler_batches_are_what_they_were(examples: Examples, tiny: Recipe) -> None:
     """The order and the views written out: a permutation of the rows, and the row's own random numbers."""
     found = batches(examples, tiny, epoch=2)

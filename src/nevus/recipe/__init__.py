@@ -10,13 +10,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from nevus.errors import RecipeError, listed
 from nevus.recipe.data import AugmentRecipe, DataRecipe, MetadataField, Protocol, RandAugmentRecipe, Task
 from nevus.recipe.model import AttentionRecipe, FusionRecipe, ModelRecipe
 from nevus.recipe.section import Section
-from nevus.recipe.training import DistillationRecipe, LossRecipe, OptimiserRecipe, ScheduleRecipe, TeacherRecipe, TrainingRecipe
+from nevus.recipe.training import (
+    DistillationRecipe,
+    GrowthRecipe,
+    LossRecipe,
+    OptimiserRecipe,
+    ScheduleRecipe,
+    TeacherRecipe,
+    TrainingRecipe,
+)
 
 __all__ = [
     "AttentionRecipe",
@@ -24,6 +32,7 @@ __all__ = [
     "DataRecipe",
     "DistillationRecipe",
     "FusionRecipe",
+    "GrowthRecipe",
     "LossRecipe",
     "MetadataField",
     "ModelRecipe",
@@ -46,6 +55,14 @@ class Recipe(Section):
     model: ModelRecipe = ModelRecipe()
     training: TrainingRecipe = TrainingRecipe()
     operating_point: str = Field("youden", pattern=r"^(youden|sensitivity:0?\.\d+|cost:\d+(\.\d+)?(@0?\.\d+)?)$")
+
+    @model_validator(mode="after")
+    def _grows_to_its_size(self) -> "Recipe":
+        if self.training.growth.first_size > self.data.size:
+            raise ValueError(f"training.growth.first_size is larger than data.size, {self.data.size}")
+        if self.training.growth.first_size and (self.model.pooling == "flatten" or self.model.map_transform != "none"):
+            raise ValueError("training.growth needs a network for any size: model.pooling average, model.map_transform none")
+        return self
 
     @classmethod
     def read(cls, path: Path | str, settings: Sequence[str] = ()) -> "Recipe":

@@ -60,6 +60,27 @@ class LossRecipe(Section):
         return shares
 
 
+class GrowthRecipe(Section):
+    """The input's side while training (Tan and Le 2021): from `first_size` to `data.size`, in steps of 16 pixels.
+
+    Small images first cost a fraction of the time. `until` is the share of the epochs after which the size is the final one.
+    """
+
+    first_size: int = Field(0, ge=0, le=1024, description="side in the first epoch, pixels; 0 is data.size from the start")
+    until: Probability = 0.7
+
+    def size(self, epoch: int, epochs: int, final: int) -> int:
+        """The side in an epoch from 1 to `epochs`.
+
+        >>> [GrowthRecipe(first_size=96, until=0.5).size(epoch, 8, 160) for epoch in range(1, 9)]
+        [96, 112, 128, 144, 160, 160, 160, 160]
+        """
+        share = (epoch - 1) / (self.until * epochs) if self.until else 1.0
+        if not self.first_size or share >= 1:
+            return final
+        return min(final, self.first_size + int(share * (final - self.first_size)) // 16 * 16)
+
+
 class TrainingRecipe(Section):
     """How long, how fast, and what is kept."""
 
@@ -81,6 +102,12 @@ class TrainingRecipe(Section):
     channels_last: bool = True
     metadata_dropout: Probability = 0.1
     mixup: float = Field(0.0, ge=0, description="α of Beta(α, α), which pairs of images are mixed by; 0 mixes none")
+    cutmix: float = Field(
+        0.0,
+        ge=0,
+        description="α of Beta(α, α), the share of an image that its partner's part leaves; beside mixup every other step",
+    )
+    growth: GrowthRecipe = GrowthRecipe()
     monitor: Literal["auc", "balanced_accuracy", "accuracy", "loss", "last"] = Field(
         "auc",
         description="validation figure that chooses the epoch; last keeps the last one, where a small split would choose noise",
@@ -96,8 +123,8 @@ class TrainingRecipe(Section):
 
     @model_validator(mode="after")
     def _teaches_whole_images(self) -> "TrainingRecipe":
-        if self.distillation.on and self.mixup:
-            raise ValueError("distillation compares images and mixup mixes them; choose one of the two")
+        if self.distillation.on and (self.mixup or self.cutmix):
+            raise ValueError("distillation compares images; mixup and cutmix mix them; choose one of the two")
         return self
 
 

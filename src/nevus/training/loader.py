@@ -79,7 +79,8 @@ def training_batches(
 
     With a `resident` pack the images are made on its device, else by threads.
     """
-    training, seed, size = recipe.training, recipe.training.seed, recipe.data.size
+    training, seed = recipe.training, recipe.training.seed
+    size = training.growth.size(epoch, training.epochs, recipe.data.size)
     shown, numbers = epoch_rows(training.sampler, rows, examples.targets, seed, epoch)
     order = np.random.default_rng([seed, epoch]).permutation(np.arange(len(shown)))
     draws = draw(seed, epoch, max(len(examples.pack), int(numbers.max()) + 1))
@@ -89,7 +90,7 @@ def training_batches(
         places = order[step * training.batch_size : (step + 1) * training.batch_size][rank::num_processes]
         chosen, drawn = shown[places], draws[numbers[places]]
         views = plan(recipe.data.augment, drawn, examples.pack.shapes[chosen], size)
-        images = resident.views(chosen, views, size) if resident else _views(examples.pack, chosen, views, recipe)
+        images = resident.views(chosen, views, size) if resident else _views(examples.pack, chosen, views, recipe, size)
         missing = examples.missing[chosen] | hidden(drawn, training.metadata_dropout, examples.missing.shape[1])
         return _batch(examples, chosen, images, examples.encoder.drop(examples.metadata[chosen], missing), missing)
 
@@ -123,8 +124,8 @@ def evaluation_batches(examples: Examples, rows: Rows, size: int, batch_size: in
     return _ahead(assemble, range(-(-len(rows) // batch_size)))
 
 
-def _views(pack: Pack, rows: Rows, steps: Plan, recipe: Recipe) -> torch.Tensor:
-    images = np.empty((len(rows), recipe.data.size, recipe.data.size, 3), np.uint8)
+def _views(pack: Pack, rows: Rows, steps: Plan, recipe: Recipe, size: int) -> torch.Tensor:
+    images = np.empty((len(rows), size, size, 3), np.uint8)
     for index, row in enumerate(rows):
         apply(steps, index, pack.image(row), recipe.data.augment, images[index])
     return torch.from_numpy(images)

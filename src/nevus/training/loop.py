@@ -123,8 +123,9 @@ def train(
                 group["lr"] = rate
             # Seeding every step makes drop-out a function of the step: nothing random has to be saved to resume exactly.
             torch.manual_seed(_seed(training.seed, progress.step, rank))
-            mixture = Mixture.draw(training.mixup, training.seed, progress.step, len(batch.targets), device)
-            images, metadata = mixture.blend(normalise(batch.images, mean, std)), mixture.blend(batch.metadata)
+            shape = batch.images.shape[:3]
+            mixture = Mixture.draw(training.mixup, training.cutmix, training.seed, progress.step, shape, device)
+            images, metadata = mixture.blend_images(normalise(batch.images, mean, std)), mixture.blend(batch.metadata)
             whole = (
                 WholeBatch(rank, num_processes, _seed(training.seed, progress.step, 0)) if num_processes > 1 else nullcontext()
             )

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from nevus.data.manifest import Manifest
+from nevus.data.phantom import write_phantoms
 from nevus.evaluation.compare import compare
 from nevus.evaluation.evaluate import evaluate
 from nevus.evaluation.predictions import Predictions
@@ -115,3 +116,40 @@ def test_the_fine_tuned_systems_run_end_to_end(
     assert recipes["metadata"]["model"]["attention"]["kind"] == "none"
     assert recipes["attention"]["data"]["metadata"] == []
     assert "| attention, from the full system |" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_ledger_puts_the_first_fold_away_and_says_what_each_change_was_worth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import ledger
+
+    phantoms = Manifest.read(write_phantoms(tmp_path / "phantoms", num_lesions=200, size=(48, 64)))
+
+    settings = ("backbone = 'resnet10t'", "pretrained = 'none'")
+    recipe = (EXPERIMENTS / "screen.toml").read_text(encoding="utf-8")
+    for before, after in (
+        *(('backbone = "tf_efficientnet_lite0"', settings[0]), ('pretrained = "package"', settings[1])),
+        *(("size = 96", "size = 64"), ("num_folds = 5", "num_folds = 2"), ("epochs = 16", "epochs = 1")),
+        ("validation_share = 0.12", "validation_share = 0.4"),
+    ):
+        assert before in recipe
+        recipe = recipe.replace(before, after)
+    (tmp_path / "screen.toml").write_text(recipe, encoding="utf-8")
+    entries = '[[entry]]\nname = "base"\nwhy = "w"\nexpected = "e"\n[[entry]]\nname = "other"\nsettings = ["model.dropout=0.5"]\n'
+    text = f'recipe = "screen.toml"\nwords = "# Ledger"\n{entries}why = "w"\nexpected = "nothing"\n'
+    (tmp_path / "ledger.toml").write_text(text, encoding="utf-8")
+    page, runs = tmp_path / "page.md", tmp_path / "runs"
+    words = ["ledger.py", tmp_path / "ledger.toml", phantoms.path, "--out", runs, "--page", page]
+    monkeypatch.setattr(sys, "argv", list(map(str, [*words, "--only", "base"])))
+    ledger.main()
+    assert not page.exists()
+    monkeypatch.setattr(sys, "argv", list(map(str, words)))
+    ledger.main()
+    kept, whole = Manifest.read(runs / "without-the-first-fold.csv"), len(phantoms)
+    assert 0.3 * whole < len(kept) < 0.7 * whole
+    found = json.loads((runs / "ledger.json").read_text())["entries"]
+    expected = compare(runs / "base" / "predictions.csv", runs / "other" / "predictions.csv")["differences"]["macro_auc"]
+    assert found[1]["differences"]["macro_auc"]["value"] == expected["value"]
+    assert f"{expected['second']:.3f} ({expected['value']:+.3f}" in page.read_text(encoding="utf-8")

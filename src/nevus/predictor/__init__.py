@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
 from nevus.bundle import Bundle
+from nevus.bundle.schema import check_schema
 from nevus.data.augment import VIEWS, View, centre_matrix, warp
 from nevus.data.crops import split_crop
 from nevus.data.images import Pixels, load_image, shrink
@@ -23,6 +24,7 @@ from nevus.data.metadata import MetadataEncoder
 from nevus.errors import BundleError
 from nevus.metrics.novelty import Novelty
 from nevus.predictor.answer import Answer, Probabilities, answer, chosen_point, stated_priors, with_novelty
+from nevus.predictor.session import Port, open_session
 
 __all__ = ["Answer", "Outputs", "Predictor", "Probabilities", "input_sizes", "softmax"]
 
@@ -75,6 +77,7 @@ class Predictor:
         prevalence: Mapping[str, float] | None = None,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+        check_schema(self.bundle)
         document = self.bundle.document
         self._preprocessing = document["preprocessing"]
         self._mean = np.array(self._preprocessing["mean"], np.float32)
@@ -84,16 +87,8 @@ class Predictor:
         self._temperature = float(document["temperature"])
         self._point = chosen_point(self.bundle, operating_point)
         self._priors = stated_priors(self.bundle, prevalence) if prevalence else None
-        known = "novelty" in document
-        self.novelty = Novelty.from_tensors(load_file(self.bundle.path / "novelty.safetensors")) if known else None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_threads
-        options.log_severity_level = 3
-        path = self.bundle.path / "model.onnx"
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises classes of its own, private ones
-            raise BundleError(f"{path}: cannot be loaded ({error}). Copy the bundle again.") from error
+        self.novelty = _novelty(self.bundle) if "novelty" in document else None
+        self._session = open_session(self.bundle, *_ports(self.bundle, self._encoder.num_features), num_threads)
 
     @property
     def short_side(self) -> int:
@@ -221,6 +216,25 @@ class Predictor:
         """The images stretched to `size`, (N, size, size, 3), as the network was trained on them."""
         pixels = np.stack([warp(image, centre_matrix(image.shape[0], image.shape[1], size), size) for image in images])
         return np.asarray((pixels.astype(np.float32) / 255 - self._mean) / self._std)
+
+
+def _novelty(bundle: Bundle) -> Novelty:
+    try:
+        return Novelty.from_tensors(load(bundle.read("novelty.safetensors")))
+    except (SafetensorError, KeyError) as error:
+        raise BundleError(f"{bundle.path}: its novelty.safetensors does not hold the scores ({error}).") from error
+
+
+def _ports(bundle: Bundle, num_metadata: int) -> tuple[dict[str, Port], dict[str, Port]]:
+    """What goes into the bundle's model and what must come out."""
+    preprocessing = bundle.document["preprocessing"]
+    sizes = input_sizes(preprocessing["size"], preprocessing.get("resolutions", ()))
+    images = {name: Port("tensor(float)", (None, 3, side, side)) for name, side in sizes.items()}
+    inputs = {**images, "metadata": Port("tensor(float)", (None, num_metadata)), "present": Port("tensor(bool)", (None,))}
+    outputs = {"logits": Port("tensor(float)", (None, len(bundle.classes)))}
+    if "novelty" in bundle.document:
+        outputs["features"] = Port("tensor(float)", (None, None))
+    return inputs, outputs
 
 
 def input_sizes(size: int, resolutions: Sequence[int]) -> dict[str, int]:

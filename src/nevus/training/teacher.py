@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import nn
 
 from nevus.bundle import Bundle
@@ -58,7 +58,7 @@ def load_network(bundle: Bundle) -> LesionClassifier:
     model = ModelRecipe.model_validate({**document["recipe"]["model"], "pretrained": "none"})
     num_metadata = MetadataEncoder.from_json(document["metadata"]).num_features
     network = LesionClassifier(model, len(bundle.classes), num_metadata, document["preprocessing"]["size"])
-    network.load_state_dict(load_file(bundle.path / "weights.safetensors"))
+    network.load_state_dict(load(bundle.read("weights.safetensors")))
     return network
 
 

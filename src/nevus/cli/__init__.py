@@ -12,6 +12,7 @@ import typer
 
 from nevus.cli import data, measuring, papers, results, training
 from nevus.cli.audit import audit
+from nevus.cli.bundle import bundles
 from nevus.cli.ensemble import ensemble
 from nevus.cli.networks import networks
 from nevus.cli.novelty import add_novelty, novelty
@@ -52,6 +53,7 @@ app.command("check-paper")(papers.check_paper)
 app.command()(papers.reproduce)
 app.command()(training.demo)
 app.add_typer(data.sources, name="data")
+app.add_typer(bundles, name="bundle")
 
 
 @app.callback(invoke_without_command=True)

@@ -221,7 +221,7 @@ class Predictor:
 def _novelty(bundle: Bundle) -> Novelty:
     try:
         return Novelty.from_tensors(load(bundle.read("novelty.safetensors")))
-    except (SafetensorError, KeyError) as error:
+    except (SafetensorError, KeyError, ValueError) as error:
         raise BundleError(f"{bundle.path}: its novelty.safetensors does not hold the scores ({error}).") from error
 
 

@@ -44,7 +44,6 @@ def push(
     *,
     private: bool = False,
     revision: str = "main",
-    endpoint: str | None = None,
 ) -> Pushed:
     """Write a bundle into a hub repository, in one commit, and make the repository where there is none.
 
@@ -60,8 +59,6 @@ def push(
         Make it private; a public one that is there already is refused.
     revision
         The branch, made where it is missing.
-    endpoint
-        The hub's address; by default that of HF_ENDPOINT, else https://huggingface.co.
 
     Raises
     ------
@@ -79,7 +76,7 @@ def push(
     """
     bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     check_schema(bundle)
-    with _hub(repository, endpoint) as hub:
+    with _hub(repository) as hub:
         from huggingface_hub import CommitOperationAdd
 
         hub.create_repo(repository, private=private or None, exist_ok=True)
@@ -95,9 +92,7 @@ def push(
         return Pushed(repository, str(done.oid), str(done.commit_url))
 
 
-def pull(
-    repository: str, out: Path | str, *, revision: str = "main", endpoint: str | None = None
-) -> tuple[Bundle, dict[str, str]]:
+def pull(repository: str, out: Path | str, *, revision: str = "main") -> tuple[Bundle, dict[str, str]]:
     """Fetch a bundle from a hub repository, wholly or not at all, and record where it is from.
 
     Parameters
@@ -109,8 +104,6 @@ def pull(
         asked for, the hash of the commit that it was, and the bundle's checksum.
     revision
         A branch, a tag, or a commit's hash, which alone will always give the same files.
-    endpoint
-        The hub's address; by default that of HF_ENDPOINT, else https://huggingface.co.
 
     Returns
     -------
@@ -129,7 +122,7 @@ def pull(
     if out.is_dir() and any(out.iterdir()):
         raise NevusError(f"{out}: is there already. Give a folder that is not, or an empty one.")
     with tempfile.TemporaryDirectory(prefix="nevus-") as folder:
-        with _hub(repository, endpoint) as hub:
+        with _hub(repository) as hub:
             commit = _fetch(hub, repository, revision, Path(folder))
         try:
             fetched = Bundle.load(folder)
@@ -223,7 +216,7 @@ def _refuse_large(repository: str, sizes: Mapping[str, int | None]) -> None:
 
 
 @contextlib.contextmanager
-def _hub(repository: str, endpoint: str | None) -> "Iterator[HfApi]":
+def _hub(repository: str) -> "Iterator[HfApi]":
     """The hub; its client's errors become ours, with a remedy."""
     if find_spec("huggingface_hub") is None:
         raise NotAvailableError("the hub needs the package huggingface_hub. Install it with: pip install 'nevus[hub]'")
@@ -231,7 +224,7 @@ def _hub(repository: str, endpoint: str | None) -> "Iterator[HfApi]":
 
     if repository.count("/") != 1:
         raise DataError(f"{repository}: expected OWNER/NAME.")
-    hub = HfApi(endpoint=endpoint, library_name="nevus")
+    hub = HfApi(library_name="nevus")
     place = f"{repository} at {hub.endpoint}"
     login = "log in with `hf auth login` or set HF_TOKEN"
     try:

@@ -65,6 +65,9 @@ def test_what_was_pushed_comes_back_byte_for_byte(server: HubStandIn, bundle: Bu
     assert pushed.commit == server.repositories[NAME].branches["main"]
     back, origin = pull(NAME, tmp_path / "back")
     assert contents(back) == contents(bundle)
+    fetched = [request for request in server.requests if "/resolve/" in request]
+    assert fetched
+    assert all(f"/resolve/{pushed.commit}/" in request for request in fetched), "a branch may move under way; a commit does not"
     assert {path.name for path in back.path.iterdir()} == set(bundle.names), "nothing of the client's own"
     recorded = json.loads(origin_path(tmp_path / "back").read_text())
     assert recorded == origin

@@ -13,6 +13,7 @@ import typer
 from nevus.cli import data, measuring, papers, results, training
 from nevus.cli.audit import audit
 from nevus.cli.ensemble import ensemble
+from nevus.cli.exporting import export
 from nevus.cli.networks import networks
 from nevus.cli.novelty import novelty
 from nevus.cli.recalibrate import recalibrate
@@ -45,6 +46,7 @@ app.command()(novelty)
 app.command()(views)
 app.command()(track)
 app.command()(results.predict)
+app.command()(export)
 app.command("write-submission")(write_submission)
 app.command()(networks)
 app.command("check-paper")(papers.check_paper)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nevus.data.augment import DRAWS, VIEWS, apply, augment, centre_matrix, draw, hidden, plan, random_matrices, warp
-from nevus.predictor import _seen
+from nevus.data.augment import DRAWS, VIEWS, apply, augment, centre_matrix, draw, hidden, plan, random_matrices, seen, warp
 from nevus.recipe import AugmentRecipe, DataRecipe
 
 
@@ -62,21 +61,21 @@ def test_a_view_is_the_photo_turned_first_and_then_warped(height: int, width: in
     expected = [warp(part, centre_matrix(part.shape[0], part.shape[1], 32), 32).astype(int) for part in by_hand]
     for view, first_turned in zip(VIEWS, expected, strict=True):
         # OpenCV rounds where it samples to 1/32 of a pixel.
-        assert abs(_seen(square[None], view)[0] - first_turned).max() <= 4
-        near = [np.abs(_seen(square[None], other)[0] - first_turned).mean() for other in VIEWS]
+        assert abs(seen(square[None], view)[0] - first_turned).max() <= 4
+        near = [np.abs(seen(square[None], other)[0] - first_turned).mean() for other in VIEWS]
         assert VIEWS[int(np.argmin(near))] is view, "no two views may be the same"
 
 
 def test_fewer_views_are_the_first_ones_and_are_the_mirrors() -> None:
     batch = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
-    seen = [_seen(batch, view) for view in VIEWS]
-    assert (seen[0] == batch).all()
-    assert (seen[1] == batch[:, :, ::-1]).all()
-    assert (seen[2] == batch[:, ::-1]).all()
-    assert (seen[3] == batch[:, ::-1, ::-1]).all()
+    views = [seen(batch, view) for view in VIEWS]
+    assert (views[0] == batch).all()
+    assert (views[1] == batch[:, :, ::-1]).all()
+    assert (views[2] == batch[:, ::-1]).all()
+    assert (views[3] == batch[:, ::-1, ::-1]).all()
     # The eight are a group: a view of a view is a view, so the mean over them is blind to every turn and mirror.
     for view in VIEWS:
-        again = [next(k for k, part in enumerate(seen) if (_seen(one, view) == part).all()) for one in seen]
+        again = [next(k for k, part in enumerate(views) if (seen(one, view) == part).all()) for one in views]
         assert sorted(again) == list(range(8))
 
 

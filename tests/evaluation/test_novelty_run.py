@@ -1,7 +1,6 @@
 """A run's own images against others: figures as by hand, groups of crops, old bundles, errors, and the page."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from nevus.bundle import Bundle
 from nevus.data.manifest import Manifest
-from nevus.errors import BundleError, DataError
+from nevus.errors import DataError
 from nevus.evaluation.cross_validate import cross_validate
 from nevus.evaluation.novelty import novelty
 from nevus.evaluation.predictions import Predictions
@@ -19,7 +18,6 @@ from nevus.predictor import Predictor
 from nevus.recipe import Recipe
 from nevus.reports.novelty import novelty as section
 from nevus.reports.run import Run
-from nevus.training.add_novelty import add_novelty
 
 pytestmark = pytest.mark.slow
 
@@ -107,35 +105,6 @@ def test_the_page_shows_every_set(document: dict[str, Any], run: Path) -> None:
     (run / "novelty.json").rename(run / "aside")
     assert section(Run.read(run)) == ""
     (run / "aside").rename(run / "novelty.json")
-
-
-def test_an_old_bundle_answers_says_so_and_gets_the_scores_without_training(
-    run: Path, checks: Path, phantoms: Manifest, tmp_path: Path
-) -> None:
-    old = tmp_path / "old"
-    shutil.copytree(run, old)
-    before = Bundle.load(old / "fold-0" / "bundle")
-    contents = {name: lambda path: None for name in before.document["files"] if name != "novelty.safetensors"}
-    said = {name: value for name, value in before.document.items() if name not in ("format", "files", "checksum", "novelty")}
-    for fold in (0, 1):
-        Bundle.write(old / f"fold-{fold}" / "bundle", {**said, "fold": fold}, contents)
-        (old / f"fold-{fold}" / "bundle" / "novelty.safetensors").unlink()
-    assert Predictor(old / "fold-0" / "bundle").predict([checks / "a.png"])[0].novelty is None
-    with pytest.raises(BundleError, match=r"without novelty scores\. Add them: nevus add-novelty"):
-        novelty(old, {"checks": checks})
-    assert [bundle.path.parent.name for bundle in add_novelty(old, phantoms)] == ["fold-0", "fold-1"]
-    after = Bundle.load(old / "fold-0" / "bundle")
-    assert after.document["files"]["weights.safetensors"] == before.document["files"]["weights.safetensors"]
-    image = phantoms.paths()[0]
-    one, other = (Predictor(bundle).predict([image])[0] for bundle in (before, after))
-    assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
-    for name, score in one.novelty.items():
-        assert other.novelty[name] == pytest.approx(score, rel=1e-3), name
-    shutil.rmtree(old / "fold-1")
-    Bundle.write(old / "fold-0" / "bundle", said, contents)
-    fewer = phantoms.where(phantoms.frame["sex"] == "male")
-    with pytest.raises(DataError, match="was trained on another manifest"):
-        add_novelty(old, fewer)
 
 
 def test_own_images_among_the_others_and_unknown_folds_are_refused(run: Path, checks: Path, phantoms: Manifest) -> None:

@@ -31,7 +31,6 @@ class Eye:
 
     def __init__(self) -> None:
         self.bundle = SimpleNamespace(document={"checksum": "abc"})
-        self.short_side = 48
         self.calls = 0
 
     def logits(self, images: list[Pixels], metadata: dict[str, Any]) -> np.ndarray:

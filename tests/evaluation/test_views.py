@@ -22,7 +22,7 @@ from nevus.evaluation.predictions import Predictions
 from nevus.evaluation.views import COUNTS, views, views_table
 from nevus.files import write_json
 from nevus.metrics.decision import choose_threshold
-from nevus.predictor import Outputs, softmax
+from nevus.predictor import softmax
 from nevus.recipe import Recipe
 from nevus.reports.run import Run
 from nevus.reports.views import views as page
@@ -31,17 +31,15 @@ from nevus.reports.views import views as page
 class Noisy:
     """A predictor of noise of its own in each view about the truth, which the rows' ages say: more views, less noise."""
 
-    short_side = 32
+    side = 32
 
     def __init__(self, bundle: Any) -> None:
-        self.num_views = bundle.document["preprocessing"]["views"]
+        pass
 
-    def view_outputs(self, images: list[Any], metadata: dict[str, Any]) -> Any:
+    def view_logits(self, images: list[Any], metadata: dict[str, Any], num_views: int) -> np.ndarray:
         ages = np.asarray(metadata["age_years"], float)
-        for view in range(self.num_views):
-            noise = np.array([np.random.default_rng([int(age), view]).normal(0, 3) for age in ages])
-            logits = np.stack([np.zeros(len(ages)), (ages % 2) - 0.5 + noise], axis=1).astype(np.float32)
-            yield Outputs(logits, None)
+        noise = np.array([[np.random.default_rng([int(age), view]).normal(0, 3) for age in ages] for view in range(num_views)])
+        return np.stack([np.zeros_like(noise), (ages % 2) - 0.5 + noise], axis=2).astype(np.float32)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         return softmax(logits, 1.0)
@@ -62,9 +60,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     bundle = Bundle(tmp_path, document)
     monkeypatch.setattr(module, "whole_image_bundles", lambda run, folds: dict.fromkeys(folds, bundle))
     monkeypatch.setattr(module, "image_paths", lambda run, manifest, rows: [Path(name) for name in rows["image_id"]])
-    monkeypatch.setattr(module, "load_image", lambda path, short_side: SimpleNamespace(path=path))
+    monkeypatch.setattr(module, "read_reduced", lambda path, short_side: SimpleNamespace(path=path))
     monkeypatch.setattr(module, "Predictor", Noisy)
-    monkeypatch.setattr(module, "measure_latency", lambda given: 5.0 * given.document["preprocessing"]["views"])
+    monkeypatch.setattr(module, "measure_latency", lambda given, num_views: 5.0 * num_views)
     return tmp_path
 
 
@@ -75,9 +73,8 @@ def test_each_number_is_the_mean_of_the_first_views_and_differs_from_one_by_its_
     assert len(VIEWS) == COUNTS[-1]
     table = Predictions.read(run / "predictions.csv")
     for count, found in document["views"].items():
-        predictor = Noisy(SimpleNamespace(document={"preprocessing": {"views": int(count)}}))
         columns = {"age_years": table.frame["age_years"].to_numpy()}
-        logits = np.mean([view.logits for view in predictor.view_outputs([], columns)], axis=0)
+        logits = Noisy(None).view_logits([], columns, int(count)).mean(axis=0)
         frame = table.frame.assign(score=softmax(logits, 1.0)[:, 1], truth=table.frame["target"] == "malignant")
         test = frame[frame["split"] == "test"]
         flagged = pd.Series(False, index=test.index)

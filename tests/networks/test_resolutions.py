@@ -1,29 +1,15 @@
-"""A photo at several sizes: averaged by hand, and refused before training where the network cannot take it."""
+"""A photo at several sizes is refused before training where the network cannot take it."""
 
 import pytest
-import torch
 
 from nevus.errors import RecipeError
-from nevus.networks.classifier import LesionClassifier
-from nevus.networks.resolutions import AtResolutions, check_resolutions
+from nevus.networks.resolutions import check_resolutions
 from nevus.recipe import Recipe
 from nevus.training.run import create_network
 
 
 def recipe_of(*settings: str) -> Recipe:
     return Recipe(name="sizes").with_settings(["model.backbone=resnet10t", "data.size=64", *settings])
-
-
-def test_logits_of_several_sizes_are_averaged_with_one_set_of_weights() -> None:
-    network = LesionClassifier(recipe_of("model.fusion.kind=multiply").model, 3, num_metadata=4).eval()
-    batches = [torch.randn(2, 3, size, size) for size in (64, 96, 48)]
-    metadata, present = torch.randn(2, 4), torch.tensor([True, False])
-    whole = AtResolutions(network)
-    expected = sum(network(batch, metadata, present) for batch in batches) / 3
-    logits, features = whole(batches[0], metadata, present, *batches[1:])
-    torch.testing.assert_close(logits, expected)
-    torch.testing.assert_close(features, sum(network.image_features(batch) for batch in batches) / 3)
-    assert len(list(whole.parameters())) == len(list(network.parameters()))
 
 
 def test_sizes_that_cannot_be_are_refused_before_training() -> None:

@@ -18,7 +18,7 @@ _TYPES = {
 
 
 def small_model(inputs: Mapping[str, Port], outputs: Mapping[str, Port], scale: float = 1.0) -> onnx.ModelProto:
-    """A model of the mean of its first input: each output (N, C) is it times fixed numbers, `probabilities` their softmax."""
+    """A model of the mean of its first input: outputs (N, C) and (1, N, C) are it times fixed numbers, or their softmax."""
     first, port = next(iter(inputs.items()))
     axes = numpy_helper.from_array(np.arange(1, len(port.shape), dtype=np.int64), "axes")
     nodes = [
@@ -26,14 +26,17 @@ def small_model(inputs: Mapping[str, Port], outputs: Mapping[str, Port], scale: 
         helper.make_node("ReduceMean", ["number", "axes"], ["mean"], keepdims=0),
         helper.make_node("Unsqueeze", ["mean", "one"], ["column"]),
     ]
-    constants = [axes, numpy_helper.from_array(np.array([1], np.int64), "one")]
+    places = (numpy_helper.from_array(np.array([place], np.int64), name) for place, name in enumerate(("zero", "one")))
+    constants = [axes, *places]
     for name, wanted in outputs.items():
-        width = wanted.shape[1] or 3
+        width = wanted.shape[-1] or 3
         constants.append(numpy_helper.from_array(np.linspace(-scale, scale, width, dtype=np.float32)[None], f"{name}_weights"))
-        to = f"{name}_raw" if name == "probabilities" else name
+        to = f"{name}_raw" if name == "probabilities" or len(wanted.shape) == 3 else name
         nodes.append(helper.make_node("MatMul", ["column", f"{name}_weights"], [to]))
         if name == "probabilities":
             nodes.append(helper.make_node("Softmax", [to], [name], axis=1))
+        elif to != name:
+            nodes.append(helper.make_node("Unsqueeze", [to, "zero"], [name]))
     graph = helper.make_graph(nodes, "small", values(inputs), values(outputs), constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)

@@ -9,7 +9,7 @@ from typing import Any
 
 from nevus.errors import BundleError, listed
 
-FORMAT = 1
+FORMAT = 2
 NAME = "bundle.json"
 BLANK = "0" * 64
 MAX_FILES = 64

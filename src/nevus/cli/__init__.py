@@ -14,8 +14,9 @@ from nevus.cli import data, measuring, papers, results, training
 from nevus.cli.audit import audit
 from nevus.cli.bundle import bundles
 from nevus.cli.ensemble import ensemble
+from nevus.cli.exporting import export
 from nevus.cli.networks import networks
-from nevus.cli.novelty import add_novelty, novelty
+from nevus.cli.novelty import novelty
 from nevus.cli.recalibrate import recalibrate
 from nevus.cli.submission import write_submission
 from nevus.cli.tracking import track
@@ -43,10 +44,10 @@ app.command()(recalibrate)
 app.command()(results.report)
 app.command()(measuring.robustness)
 app.command()(novelty)
-app.command("add-novelty")(add_novelty)
 app.command()(views)
 app.command()(track)
 app.command()(results.predict)
+app.command()(export)
 app.command("write-submission")(write_submission)
 app.command()(networks)
 app.command("check-paper")(papers.check_paper)

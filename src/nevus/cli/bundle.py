@@ -65,7 +65,7 @@ def verify(path: BundlePath, as_json: AsJson = False) -> None:
         typer.echo(f"ok: {line}", err=as_json)
     bundle = Bundle.load(path)
     if "weights.safetensors" in bundle.names and all(find_spec(name) for name in ("torch", "timm")):
-        from nevus.training.check_weights import check_weights
+        from nevus.exporters.check_weights import check_weights
 
         held.append(check_weights(bundle))
         typer.echo(f"ok: {held[-1]}", err=as_json)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nevus.cli.arguments import AsJson, need_torch, print_json, read_manifest
+from nevus.cli.arguments import AsJson, print_json
 from nevus.cli.measuring import OtherManifest, RunPath
 from nevus.errors import DataError
 
@@ -39,15 +39,3 @@ def novelty(
     else:
         typer.echo(novelty_table(document))
         typer.echo(f"\n{run / 'novelty.json'}")
-
-
-def add_novelty(
-    run: RunPath,
-    manifest: Annotated[Path, typer.Option(help="the manifest that the run was trained on")],
-) -> None:
-    """Give the bundles of a run that was trained before there were novelty scores these scores; nothing is trained again."""
-    need_torch("sklearn")
-    from nevus.training.add_novelty import add_novelty as add
-
-    for bundle in add(run, read_manifest(manifest)):
-        typer.echo(f"{bundle.path}")

@@ -130,8 +130,6 @@ def predict(
     paths = find_images(images)
     metadata = {name: [value] * len(paths) for name, value in known.items()}
     predictor = Predictor(bundle, operating_point=operating_point, prevalence=read_prevalence(prevalence))
-    if predictor.novelty is None:
-        typer.echo("This bundle cannot tell whether an image is unlike its training images (nevus add-novelty).", err=True)
     if masks:
         names = [inside[1] if (inside := container_of(path)) else path.stem for path in paths]
         paths = crop_paths(paths, names, masks, predictor.crop_margin)

@@ -1,7 +1,7 @@
 """From an image file to uint8 RGB pixels, the same ones in training and in the clinic.
 
-`load_image` is the path from a file to a network's pixels: packs for training and predictions in the clinic both come through
-it, so that they cannot differ. `read_image` gives the whole image, for pictures that people look at.
+`load_image` is the path from a file to a pack for training, `read_reduced` that to an exported graph; both decode alike.
+`read_image` gives the whole image, for pictures that people look at.
 
 What is repaired, and how: EXIF orientation is applied; grayscale is repeated to three channels; palettes and CMYK become
 RGB; transparency is laid on black, as outside a dermoscope's field; 16-bit values keep their upper eight bits. What cannot
@@ -26,7 +26,7 @@ from nevus.data.containers import CONTAINERS, container_of, list_keys, read_valu
 from nevus.data.crops import Crop, split_crop
 from nevus.data.dicom import decode_dicom, is_dicom
 from nevus.data.headers import MAX_BYTES, check_png, check_size, too_large
-from nevus.data.jpeg import decode_jpeg, plain_jpeg
+from nevus.data.jpeg import decode_jpeg, parts_of, plain_jpeg
 from nevus.errors import DataError, listed
 
 Pixels = NDArray[np.uint8]
@@ -76,6 +76,24 @@ def load_bytes(content: bytes, name: str, short_side: int) -> Pixels:
     """
     image, full_shape = _decode(content, name, short_side)
     return _area_resize(image, _shrunk(full_shape, short_side))
+
+
+def read_reduced(path: Path | str, short_side: int) -> Pixels:
+    """Read an image for an exported graph, which stretches it itself: uint8 RGB (height, width, 3), upright.
+
+    It is whole, or averaged by 2, 4 or 8 where its shorter side is still twice `short_side` after that: a JPEG as it is decoded,
+    any other by area. A part of an image (see `nevus.data.crops`) is cut out of the whole one first.
+
+    Raises
+    ------
+    DataError
+        As for `load_image`.
+    """
+    whole, crop = split_crop(path)
+    image = _cut(read_image(whole), crop, whole) if crop else _decode(read_bytes(path), str(path), short_side)[0]
+    height, width = image.shape[:2]
+    parts = parts_of(height, width, short_side)
+    return _area_resize(image, ((height + parts // 2) // parts, (width + parts // 2) // parts))
 
 
 def read_image(path: Path | str) -> Pixels:

@@ -37,6 +37,18 @@ def plain_jpeg(content: bytes) -> bool:
     return False
 
 
+def parts_of(height: int, width: int, short_side: int | None) -> int:
+    """By what a side may be divided, 1, 2, 4 or 8, and the shorter one still be `DCT_MARGIN` times `short_side`.
+
+    >>> parts_of(1800, 2400, 224), parts_of(450, 600, 224), parts_of(1800, 2400, None)
+    (4, 1, 1)
+    """
+    parts = 1
+    while short_side and parts < 8 and min(height, width) >= 2 * parts * DCT_MARGIN * short_side:
+        parts *= 2
+    return parts
+
+
 def decode_jpeg(content: bytes, height: int, width: int, short_side: int | None) -> NDArray[np.uint8]:
     """Decode as uint8 RGB (height, width, 3), or at 1/2, 1/4 or 1/8 where its shorter side is large beside `short_side`.
 
@@ -50,9 +62,7 @@ def decode_jpeg(content: bytes, height: int, width: int, short_side: int | None)
     # A second header behind the one that was checked would be decoded instead of it.
     if simplejpeg.decode_jpeg_header(content, strict=True)[:2] != (height, width):
         raise ValueError("its headers disagree on its size")
-    parts = 1
-    while short_side and parts < 8 and min(height, width) >= 2 * parts * DCT_MARGIN * short_side:
-        parts *= 2
+    parts = parts_of(height, width, short_side)
     image: NDArray[np.uint8] = simplejpeg.decode_jpeg(
         content, min_height=-(-height // parts), min_width=-(-width // parts), strict=True
     )

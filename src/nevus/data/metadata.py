@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from nevus.data.taxonomy import SEXES, SITES
 from nevus.errors import DataError
 
-_CATEGORIES = {"sex": SEXES, "site": SITES}
-_COLUMNS = {"age": "age_years", "sex": "sex", "site": "site"}
+# The codes of sex and site in exported graphs are places in these.
+CATEGORIES = {"sex": SEXES, "site": SITES}
+COLUMNS = {"age": "age_years", "sex": "sex", "site": "site"}
 _LOG = logging.getLogger("nevus")
 
+Values = Sequence[Any] | NDArray[Any] | None
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
 
 
@@ -39,8 +41,8 @@ class MetadataEncoder:
         >>> MetadataEncoder.fit({"age_years": [30.0, 50.0, float("nan")]}).age_mean
         40.0
         """
-        if unknown := [name for name in fields if name not in _COLUMNS]:
-            raise DataError(f"no such metadata field: {', '.join(unknown)}. There are {', '.join(_COLUMNS)}.")
+        if unknown := [name for name in fields if name not in COLUMNS]:
+            raise DataError(f"no such metadata field: {', '.join(unknown)}. There are {', '.join(COLUMNS)}.")
         ages = np.asarray(columns.get("age_years", []), np.float64)
         known = ages[~np.isnan(ages)]
         if not len(known):
@@ -52,7 +54,7 @@ class MetadataEncoder:
         """The name of each number, in order."""
         names: list[str] = []
         for name in self.fields:
-            names += ["age", "age missing"] if name == "age" else [f"{name} {c}" for c in (*_CATEGORIES[name], "missing")]
+            names += ["age", "age missing"] if name == "age" else [f"{name} {c}" for c in (*CATEGORIES[name], "missing")]
         return tuple(names)
 
     @property
@@ -85,7 +87,7 @@ class MetadataEncoder:
         """
         parts, flags = [], []
         for name in self.fields:
-            values = columns.get(_COLUMNS[name])
+            values = columns.get(COLUMNS[name])
             part, missing = self._age(values, num_rows) if name == "age" else _one_hot(name, values, num_rows)
             parts.append(part)
             flags.append(missing)
@@ -97,7 +99,7 @@ class MetadataEncoder:
         """Encoded rows with the fields of `missing` (N, fields) turned to "missing", as `encode` would have written them."""
         dropped, start = metadata.copy(), 0
         for index, name in enumerate(self.fields):
-            stop = start + (2 if name == "age" else len(_CATEGORIES[name]) + 1)
+            stop = start + (2 if name == "age" else len(CATEGORIES[name]) + 1)
             dropped[missing[:, index], start:stop] = 0
             dropped[missing[:, index], stop - 1] = 1
             start = stop
@@ -105,7 +107,7 @@ class MetadataEncoder:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON document from which `from_json` makes an equal encoder."""
-        categories = {name: list(_CATEGORIES[name]) for name in self.fields if name in _CATEGORIES}
+        categories = {name: list(CATEGORIES[name]) for name in self.fields if name in CATEGORIES}
         return {"fields": list(self.fields), "age_mean": self.age_mean, "age_sd": self.age_sd, "categories": categories}
 
     @classmethod
@@ -123,18 +125,32 @@ class MetadataEncoder:
             raise DataError("the metadata schema has other categories than this nevus. Use the version that wrote it.")
         return encoder
 
-    def _age(self, values: Sequence[Any] | NDArray[Any] | None, num_rows: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        given = [math.nan] * num_rows if values is None else [math.nan if value is None else value for value in values]
-        ages = np.asarray(given, np.float64)
+    def _age(self, values: Values, num_rows: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        ages = age_values(values, num_rows)
         missing = np.isnan(ages)
         scaled = np.where(missing, 0.0, (ages - self.age_mean) / self.age_sd)
         return np.stack([scaled, missing], axis=1).astype(np.float32), missing
 
 
-def _one_hot(
-    name: str, values: Sequence[Any] | NDArray[Any] | None, num_rows: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    categories = _CATEGORIES[name]
+def coded(columns: Columns, num_rows: int) -> dict[str, NDArray[Any]]:
+    """Rows as an exported graph takes them: `age` float32 (N,), years, NaN unknown; `sex` and `site` int64 (N,), -1 unknown.
+
+    >>> coded({"age_years": [61, None], "sex": ["male", ""]}, 2)
+    {'age': array([61., nan], dtype=float32), 'sex': array([ 1, -1]), 'site': array([-1, -1])}
+    """
+    ages = age_values(columns.get(COLUMNS["age"]), num_rows).astype(np.float32)
+    return {"age": ages, **{name: category_codes(name, columns.get(COLUMNS[name]), num_rows) for name in CATEGORIES}}
+
+
+def age_values(values: Values, num_rows: int) -> NDArray[np.float64]:
+    """Ages in years (N,), NaN for None, for NaN, and for all where there is no column."""
+    given = [math.nan] * num_rows if values is None else [math.nan if value is None else value for value in values]
+    return np.asarray(given, np.float64)
+
+
+def category_codes(name: str, values: Values, num_rows: int) -> NDArray[np.int64]:
+    """The place of each value (N,) in `CATEGORIES[name]`, -1 where it is "", None or, with a warning, none of them."""
+    categories = CATEGORIES[name]
     places = {category: index for index, category in enumerate(categories)}
     given = [""] * num_rows if values is None else list(values)
     unseen = Counter(str(value) for value in given if value not in places and value not in ("", None))
@@ -143,5 +159,10 @@ def _one_hot(
         _LOG.warning(
             "%s: %s of the rows are unknown values and count as missing. Known: %s.", name, counts, ", ".join(categories)
         )
-    codes = np.array([places.get(value, len(categories)) for value in given], np.int64)
-    return np.eye(len(categories) + 1, dtype=np.float32)[codes], codes == len(categories)
+    return np.array([places.get(value, -1) for value in given], np.int64)
+
+
+def _one_hot(name: str, values: Values, num_rows: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    codes = category_codes(name, values, num_rows)
+    # Code -1 is the last row, "missing".
+    return np.eye(len(CATEGORIES[name]) + 1, dtype=np.float32)[codes], codes < 0

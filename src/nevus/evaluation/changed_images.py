@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nevus.data.artefacts import ARTEFACTS
-from nevus.data.images import Pixels, read_image, shrink
+from nevus.data.images import Pixels, read_image
 from nevus.errors import DataError
 from nevus.files import replacing
 from nevus.predictor import Predictor
@@ -135,10 +135,9 @@ def _batch(
     seed: int,
 ) -> Iterator[NDArray[np.float64]]:
     """Each condition's probabilities of a batch; the next condition is drawn while the network runs on this one."""
-    side = predictor.short_side
 
     def draw(condition: Condition) -> list[Pixels]:
-        return [shrink(changed(image, name, condition, seed), side) for image, name in zip(images, ids, strict=True)]
+        return [changed(image, name, condition, seed) for image, name in zip(images, ids, strict=True)]
 
     waiting = pool.submit(draw, wanted[0])
     for condition, following in zip(wanted, [*wanted[1:], None], strict=True):

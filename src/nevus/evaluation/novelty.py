@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nevus.data.images import find_images, load_image
 from nevus.data.manifest import Manifest
-from nevus.errors import BundleError, DataError
+from nevus.errors import DataError
 from nevus.evaluation.evaluate import group_indices
 from nevus.evaluation.figures import value
 from nevus.evaluation.predictions import Predictions
@@ -94,8 +94,6 @@ def novelty(
     if not others:
         raise DataError("nothing to tell the run's own images from. Give a folder or a manifest of other images: --images.")
     bundle = whole_image_bundles(run, [fold])[fold]
-    if "novelty" not in bundle.document:
-        raise BundleError(f"{bundle.path}: was written without novelty scores. Add them: nevus add-novelty {run}")
     predictor = Predictor(bundle)
     test = drawn_rows(table.test[table.test["fold"] == fold], num_images, seed)
     tables = {name: _other_rows(Path(place), table.frame["image_id"], num_images, seed) for name, place in others.items()}

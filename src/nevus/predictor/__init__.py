@@ -1,7 +1,7 @@
-"""The only way from an image to an answer: the bundle's preprocessing, its ONNX model, its temperature, its threshold.
+"""The only way from an image to an answer: the bundle's ONNX graph, its operating point, its limits.
 
-No torch and no pandas are imported here. Cross-validation's predictions come through this same path, so what is measured is
-what is served, from file to probability.
+No torch and no pandas are imported here. The graph holds the preprocessing and the temperature; cross-validation's predictions
+come through this same path, so what is measured is what is served, from file to probability.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,26 +17,30 @@ from safetensors.numpy import load
 
 from nevus.bundle import Bundle
 from nevus.bundle.schema import check_schema
-from nevus.data.augment import VIEWS, View, centre_matrix, warp
+from nevus.data.augment import VIEWS, seen
 from nevus.data.crops import split_crop
-from nevus.data.images import Pixels, load_image, shrink
-from nevus.data.metadata import MetadataEncoder
+from nevus.data.images import Pixels, read_reduced
+from nevus.data.metadata import MetadataEncoder, coded
 from nevus.errors import BundleError
 from nevus.metrics.novelty import Novelty
 from nevus.predictor.answer import Answer, Probabilities, answer, chosen_point, stated_priors, with_novelty
-from nevus.predictor.session import Port, open_session
+from nevus.predictor.session import open_session, ports
 
-__all__ = ["Answer", "Outputs", "Predictor", "Probabilities", "input_sizes", "softmax"]
+__all__ = ["Answer", "Outputs", "Predictor", "Probabilities", "softmax"]
 
 MetadataColumns = Mapping[str, Sequence[Any] | NDArray[Any]]
 
 
+# Of the photos of one run of the graph, which holds them as float32: a batch of large ones is several runs.
+_MAX_PIXELS = 4_000_000
+
+
 @dataclass(frozen=True)
 class Outputs:
-    """What the network gives: logits (N, num_classes), of all views; features (N, F) of the images as they are, or None."""
+    """What the graph gives: logits (N, num_classes), of all views; features (N, F) of the images as they are."""
 
     logits: NDArray[np.float32]
-    features: NDArray[np.float32] | None
+    features: NDArray[np.float32]
 
 
 class Predictor:
@@ -80,20 +84,20 @@ class Predictor:
         check_schema(self.bundle)
         document = self.bundle.document
         self._preprocessing = document["preprocessing"]
-        self._mean = np.array(self._preprocessing["mean"], np.float32)
-        self._std = np.array(self._preprocessing["std"], np.float32)
-        self._crop = self._preprocessing.get("crop", "none")
-        self._encoder = MetadataEncoder.from_json(document["metadata"])
+        self._crop = self._preprocessing["crop"]
+        MetadataEncoder.from_json(document["metadata"])  # refuses other codes than this version's
         self._temperature = float(document["temperature"])
         self._point = chosen_point(self.bundle, operating_point)
         self._priors = stated_priors(self.bundle, prevalence) if prevalence else None
-        self.novelty = _novelty(self.bundle) if "novelty" in document else None
-        self._session = open_session(self.bundle, *_ports(self.bundle, self._encoder.num_features), num_threads)
+        self._novelty = _novelty(self.bundle)
+        self._session = open_session(self.bundle, *ports(self.bundle), num_threads)
+        # A network without metadata has no use for three of the inputs, and ONNX keeps only what is used.
+        self._inputs = [value.name for value in self._session.get_inputs()]
 
     @property
-    def short_side(self) -> int:
-        """The side, in pixels, that an image's shorter one is brought to before it is stretched to the network's input."""
-        return int(self._preprocessing["short_side"])
+    def side(self) -> int:
+        """The side, in pixels, of the largest square that a photo is stretched to; see `nevus.data.images.read_reduced`."""
+        return int(max([self._preprocessing["size"], *self._preprocessing["resolutions"]]))
 
     @property
     def crop_margin(self) -> float:
@@ -117,17 +121,13 @@ class Predictor:
         answers = []
         for index, (path, row) in enumerate(zip(images, probabilities, strict=True)):
             said = answer(split_crop(path)[0], row, self.bundle.classes, self._point, self._priors)
-            if scores is not None:
-                own = {name: float(values[index]) for name, values in scores.items()}
-                said = with_novelty(said, own, self.bundle.document["novelty"])
-            answers.append(said)
+            own = {name: float(values[index]) for name, values in scores.items()}
+            answers.append(with_novelty(said, own, self.bundle.document["novelty"]))
         return answers
 
-    def novelty_scores(self, outputs: Outputs) -> dict[str, NDArray[np.float64]] | None:
-        """Each score of `nevus.metrics.novelty`, (N,), larger for images less like the training images; None of an old bundle."""
-        if self.novelty is None or outputs.features is None:
-            return None
-        return self.novelty.scores(outputs.logits, outputs.features)
+    def novelty_scores(self, outputs: Outputs) -> dict[str, NDArray[np.float64]]:
+        """Each score of `nevus.metrics.novelty`, (N,), larger for images less like the training images."""
+        return self._novelty.scores(outputs.logits, outputs.features)
 
     def predict_logits(
         self, images: Sequence[Path | str], metadata: MetadataColumns | None = None, batch_size: int = 32
@@ -148,17 +148,12 @@ class Predictor:
         wrong = [path for path in images if (split_crop(path)[1] is None) == (self._crop != "none")]
         if wrong:
             self._refuse(f"{wrong[0]} is {'a whole image' if self._crop != 'none' else 'a part of an image'}")
-        columns = metadata or {}
-        starts, short_side = range(0, len(images), batch_size), self._preprocessing["short_side"]
-        parts = []
+        columns, parts = metadata or {}, []
         with ThreadPoolExecutor() as pool:
-            for start, batch in zip(starts, _loaded(pool, images, short_side, batch_size), strict=True):
+            for start, batch in _loaded(pool, images, self.side, batch_size):
                 part = {name: values[start : start + batch_size] for name, values in columns.items()}
                 parts.append(self.outputs(batch, part, cropped=self._crop != "none"))
-        if not parts:
-            return Outputs(np.zeros((0, len(self.bundle.classes)), np.float32), None)
-        features = [part.features for part in parts if part.features is not None]
-        return Outputs(np.concatenate([part.logits for part in parts]), np.concatenate(features) if features else None)
+        return _joined(parts) if parts else self._none()
 
     def probabilities(self, logits: NDArray[np.float32]) -> Probabilities:
         """Calibrated probabilities of logits, at the bundle's temperature."""
@@ -171,38 +166,45 @@ class Predictor:
         return self.outputs(images, metadata, cropped=cropped).logits
 
     def outputs(self, images: Sequence[Pixels], metadata: MetadataColumns | None = None, *, cropped: bool = False) -> Outputs:
-        """What the network gives for a batch of images, uint8 RGB, whole or from `load_image`; logits are means over the views.
+        """What the graph gives for a batch of images, uint8 RGB, of any sizes; logits are means over the bundle's views.
 
         `cropped` says that they are parts, which a bundle trained on crops must have and another may not.
         """
-        views = list(self.view_outputs(images, metadata, cropped=cropped))
-        total = np.zeros((len(images), len(self.bundle.classes)), np.float32)
-        for view in views:
-            total += view.logits
-        # Features are those of the first view, the image as it is.
-        return Outputs(total / np.float32(len(views)), views[0].features)
+        logits, features = self._run(["logits", "features"], images, metadata, cropped=cropped)
+        return Outputs(logits, features)
 
-    def view_outputs(
-        self, images: Sequence[Pixels], metadata: MetadataColumns | None = None, *, cropped: bool = False
-    ) -> Iterator[Outputs]:
-        """What the network gives for each of the bundle's views in turn; `outputs` has the mean of their logits."""
+    def view_logits(self, images: Sequence[Pixels], metadata: MetadataColumns | None, num_views: int) -> NDArray[np.float32]:
+        """Logits (num_views, N, num_classes) of the first views of whole images, whatever number of them the bundle has."""
+        (own,) = self._run(["view_logits"], images, metadata, axis=1)
+        further = [
+            self._run(["view_logits"], [seen(image[None], view)[0] for image in images], metadata, axis=1)[0][0]
+            for view in VIEWS[len(own) : num_views]
+        ]
+        return np.concatenate([own[:num_views], np.array(further, np.float32).reshape(-1, *own.shape[1:])])
+
+    def _run(
+        self,
+        names: list[str],
+        images: Sequence[Pixels],
+        metadata: MetadataColumns | None,
+        *,
+        axis: int = 0,
+        cropped: bool = False,
+    ) -> list[NDArray[np.float32]]:
+        """Outputs of the graph by name, put together along `axis`, the images', in the order that they were given."""
         if cropped != (self._crop != "none"):
             self._refuse(f"these images are {'parts' if cropped else 'whole'}")
-        size, short_side = self._preprocessing["size"], self._preprocessing["short_side"]
-        small = [shrink(image, short_side) for image in images]
-        sizes = input_sizes(size, self._preprocessing.get("resolutions", ()))
-        inputs_at = {name: self._normalised(small, side) for name, side in sizes.items()}
-        vector, missing = self._encoder.encode(metadata or {}, len(images))
-        inputs = {"metadata": vector, "present": ~missing.all(axis=1)}
-        # A network without metadata has no use for two of the inputs, and ONNX keeps only what is used.
-        used = {value.name: inputs[value.name] for value in self._session.get_inputs() if value.name in inputs}
-        # What the network saw is asked for only where something is made of it.
-        names = ["logits"] if self.novelty is None else ["logits", "features"]
-        for view in VIEWS[: self._preprocessing["views"]]:
-            views = {name: _seen(batch, view).transpose(0, 3, 1, 2) for name, batch in inputs_at.items()}
-            given = {name: np.ascontiguousarray(view) for name, view in views.items()}
-            logits, *seen = self._session.run(names, {**used, **given})
-            yield Outputs(np.asarray(logits), seen[0] if seen else None)
+        known = coded(metadata or {}, len(images))
+        places, parts = [], []
+        for rows in _alike(images):
+            given = {"images": np.stack([images[row] for row in rows]), **{name: values[rows] for name, values in known.items()}}
+            parts.append(self._session.run(names, {name: given[name] for name in self._inputs}))
+            places.extend(rows)
+        order = np.argsort(places)
+        return [np.concatenate(each, axis=axis).take(order, axis=axis) for each in zip(*parts, strict=True)]
+
+    def _none(self) -> Outputs:
+        return Outputs(np.zeros((0, len(self.bundle.classes)), np.float32), np.zeros((0, 0), np.float32))
 
     def _refuse(self, found: str) -> None:
         if self._crop == "none":
@@ -212,10 +214,16 @@ class Predictor:
             "Give the masks: nevus predict --masks FOLDER."
         )
 
-    def _normalised(self, images: Sequence[Pixels], size: int) -> NDArray[np.float32]:
-        """The images stretched to `size`, (N, size, size, 3), as the network was trained on them."""
-        pixels = np.stack([warp(image, centre_matrix(image.shape[0], image.shape[1], size), size) for image in images])
-        return np.asarray((pixels.astype(np.float32) / 255 - self._mean) / self._std)
+
+def _alike(images: Sequence[Pixels]) -> Iterator[list[int]]:
+    """The places of images of one shape, for each shape that there is; as many at once as memory is meant to hold."""
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for place, image in enumerate(images):
+        by_shape.setdefault(image.shape, []).append(place)
+    for (height, width, *_), places in by_shape.items():
+        num = max(1, _MAX_PIXELS // (height * width))
+        for start in range(0, len(places), num):
+            yield places[start : start + num]
 
 
 def _novelty(bundle: Bundle) -> Novelty:
@@ -225,30 +233,8 @@ def _novelty(bundle: Bundle) -> Novelty:
         raise BundleError(f"{bundle.path}: its novelty.safetensors does not hold the scores ({error}).") from error
 
 
-def _ports(bundle: Bundle, num_metadata: int) -> tuple[dict[str, Port], dict[str, Port]]:
-    """What goes into the bundle's model and what must come out."""
-    preprocessing = bundle.document["preprocessing"]
-    sizes = input_sizes(preprocessing["size"], preprocessing.get("resolutions", ()))
-    images = {name: Port("tensor(float)", (None, 3, side, side)) for name, side in sizes.items()}
-    inputs = {**images, "metadata": Port("tensor(float)", (None, num_metadata)), "present": Port("tensor(bool)", (None,))}
-    outputs = {"logits": Port("tensor(float)", (None, len(bundle.classes)))}
-    if "novelty" in bundle.document:
-        outputs["features"] = Port("tensor(float)", (None, None))
-    return inputs, outputs
-
-
-def input_sizes(size: int, resolutions: Sequence[int]) -> dict[str, int]:
-    """The side, in pixels, of each input of an exported network that takes the photo.
-
-    >>> input_sizes(128, [96, 160])
-    {'images': 128, 'images_96': 96, 'images_160': 160}
-    """
-    return {"images": size, **{f"images_{side}": side for side in resolutions}}
-
-
-def _seen(batch: NDArray[np.float32], view: View) -> NDArray[np.float32]:
-    """The batch (N, H, W, 3) in another view."""
-    return np.flip(batch.swapaxes(1, 2) if view.transposed else batch, view.axes)
+def _joined(parts: Sequence[Outputs]) -> Outputs:
+    return Outputs(np.concatenate([part.logits for part in parts]), np.concatenate([part.features for part in parts]))
 
 
 def softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:
@@ -258,10 +244,12 @@ def softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
-def _loaded(pool: ThreadPoolExecutor, images: Sequence[Path | str], short_side: int, batch_size: int) -> Iterator[list[Pixels]]:
-    """Batches of images as a pack holds them; the next one is being decoded while the caller works on this one."""
-    waiting = [pool.submit(load_image, path, short_side) for path in images[:batch_size]]
+def _loaded(
+    pool: ThreadPoolExecutor, images: Sequence[Path | str], side: int, batch_size: int
+) -> Iterator[tuple[int, list[Pixels]]]:
+    """Where each batch begins, and its images; the next one is being decoded while the caller works on this one."""
+    waiting = [pool.submit(read_reduced, path, side) for path in images[:batch_size]]
     for start in range(0, len(images), batch_size):
-        ahead = [pool.submit(load_image, path, short_side) for path in images[start + batch_size : start + 2 * batch_size]]
-        yield [future.result() for future in waiting]
+        ahead = [pool.submit(read_reduced, path, side) for path in images[start + batch_size : start + 2 * batch_size]]
+        yield start, [future.result() for future in waiting]
         waiting = ahead

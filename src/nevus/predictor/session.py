@@ -17,6 +17,21 @@ class Port(NamedTuple):
     shape: tuple[int | None, ...]
 
 
+def ports(bundle: Bundle) -> tuple[dict[str, Port], dict[str, Port]]:
+    """All inputs that a bundle's model may have, the image first, and all outputs that it must have. See `export_onnx`."""
+    codes = Port("tensor(int64)", (None,))
+    inputs = {
+        "images": Port("tensor(uint8)", (None, None, None, 3)),
+        "age": Port("tensor(float)", (None,)),
+        "sex": codes,
+        "site": codes,
+    }
+    classes = Port("tensor(float)", (None, len(bundle.classes)))
+    views = Port("tensor(float)", (None, None, len(bundle.classes)))
+    features = Port("tensor(float)", (None, None))
+    return inputs, {"probabilities": classes, "logits": classes, "features": features, "view_logits": views}
+
+
 def open_session(bundle: Bundle, inputs: Mapping[str, Port], outputs: Mapping[str, Port], num_threads: int = 0) -> Any:
     """The session of a bundle's model.onnx.
 

@@ -7,17 +7,19 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from nevus.bundle import Bundle
-from nevus.data.images import pack_side
 from nevus.data.manifest import Manifest
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.splits import Parts, split
 from nevus.exporters.onnx import export_onnx
+from nevus.exporters.served import Served
+from nevus.exporters.trained import load_network
 from nevus.files import write
 from nevus.metrics.calibration import fit_temperature
 from nevus.metrics.decision import USUAL_RULES, choose_threshold, operating_points
@@ -34,7 +36,7 @@ from nevus.training.novelty import fit_from_rows, sample_rows
 from nevus.training.prior import answered_prior
 from nevus.training.processes import is_main, wait_for_everyone
 from nevus.training.run import COLUMNS, Run, begin_run, create_network
-from nevus.training.teacher import check_teacher, create_distiller, load_network, teacher_folder, teacher_recipe
+from nevus.training.teacher import check_teacher, create_distiller, teacher_folder, teacher_recipe
 from nevus.training.validation import predict_logits
 
 
@@ -76,7 +78,7 @@ def fit_rows(
     metadata, missing = encoder.encode(columns, len(run.manifest))
     examples = Examples(run.pack, run.targets, encoder, metadata, missing, run.classes)
     network = create_network(recipe, run.classes)
-    origin = {
+    origin: dict[str, Any] = {
         "name": recipe.name,
         "task": recipe.data.task,
         "classes": run.classes,
@@ -136,7 +138,7 @@ def fit_rows(
     }
     contents: dict[str, Callable[[Path], None]] = {
         "weights.safetensors": lambda path: save_weights(path, weights),
-        "model.onnx": lambda path: export_onnx(network, data.size, encoder.num_features, path, data.resolutions),
+        "model.onnx": lambda path: export_onnx(Served(network, encoder, origin["preprocessing"], temperature), path),
         "novelty.safetensors": lambda path: write(path, save(novelty.tensors())),
         "README.md": lambda path: write(path, model_card(document)),
     }
@@ -172,11 +174,11 @@ def _preprocessing(recipe: Recipe, network: LesionClassifier) -> dict[str, objec
         "crop": data.crop,
         "crop_margin": data.crop_margin if data.crop != "none" else None,
         "resolutions": list(data.resolutions),
-        "short_side": pack_side(max(data.sizes)),
         "views": data.views,
-        "steps": "upright; the part that crop says, none being the whole; shorter side area-averaged to short_side; "
-        "stretched to size x size, bilinear; logits averaged over views: as it is, mirrored left to right, top to bottom, "
-        "both, and the same four with rows and columns exchanged; and over size and resolutions",
+        "steps": "upright; the part that crop says, none being the whole; stretched to size x size by a triangle filter "
+        "with antialiasing (Pillow's bilinear, unrounded); / 255, - mean, / std; logits averaged over views: as it is, mirrored "
+        "left to right, top to bottom, both, and the same four with rows and columns exchanged; and over size and resolutions. "
+        "The graph does all from stretching on; a large image may be averaged by 2, 4 or 8 before, down to twice the size",
         "mean": network.mean,
         "std": network.std,
     }

@@ -2,7 +2,7 @@
 
 from nevus.bundle import Bundle
 from nevus.errors import BundleError
-from nevus.training.teacher import load_network
+from nevus.exporters.trained import load_network
 
 
 def check_weights(bundle: Bundle) -> str:

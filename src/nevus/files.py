@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,33 @@ def replacing(path: Path | str) -> Iterator[Path]:
                 beside.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def new_folder(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on success it takes that name with all its files, on any error it is removed.
+
+    Raises
+    ------
+    NevusError
+        `path` is there and holds something, the disk is full, or the place cannot be written.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise NevusError(f"{path}: is there already. Give a folder that is not, or an empty one.")
+    with writing(path):
+        try:
+            beside.mkdir(parents=True)
+            yield beside
+            for file in beside.iterdir():
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+            _sync_folder(beside)
+            beside.rename(path)
+            _sync_folder(path.parent)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
 def settle(beside: Path, path: Path) -> None:
     """Flush a file that was written beside `path` to the disk, and give it that name."""
     with beside.open("rb") as written:
@@ -56,7 +84,7 @@ def writing(path: Path | str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NevusError(f"{path}: the disk is full. Nothing was changed; free some space and run it again.") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY):
             raise NevusError(f"{path}: cannot be written ({error.strerror}). Choose a folder you may write to.") from error
         raise
 

@@ -68,9 +68,9 @@ def test_figures_counts_licence_and_threshold_are_the_runs(card: str, folder: Pa
     assert "chosen on validation images" in card
 
 
-def test_several_licences_are_other_and_a_paper_protocol_is_called_optimistic(tmp_path: Path) -> None:
+def test_an_unknown_licence_is_other_and_a_paper_protocol_is_called_optimistic(tmp_path: Path) -> None:
     run = Run.read(fabricate(tmp_path / "run", classes=TWO, num_images=60, num_folds=2, protocol="paper-zoome"))
-    run.images.loc[:9, "license"] = "CC-0"
+    run.images.loc[:9, "license"] = "CC-BY-ND"
     card = model_card(run)
     assert '\nlicense: "other"\nlicense_name: "as-the-training-images"\n' in card
     assert "The protocol is optimistic: the figures do not hold for new patients." in card

@@ -12,7 +12,9 @@ import typer
 
 from nevus.cli import data, measuring, papers, results, training
 from nevus.cli.audit import audit
+from nevus.cli.bundle import bundles
 from nevus.cli.ensemble import ensemble
+from nevus.cli.exporting import export
 from nevus.cli.networks import networks
 from nevus.cli.novelty import novelty
 from nevus.cli.recalibrate import recalibrate
@@ -45,12 +47,14 @@ app.command()(novelty)
 app.command()(views)
 app.command()(track)
 app.command()(results.predict)
+app.command()(export)
 app.command("write-submission")(write_submission)
 app.command()(networks)
 app.command("check-paper")(papers.check_paper)
 app.command()(papers.reproduce)
 app.command()(training.demo)
 app.add_typer(data.sources, name="data")
+app.add_typer(bundles, name="bundle")
 
 
 @app.callback(invoke_without_command=True)

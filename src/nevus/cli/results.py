@@ -104,7 +104,7 @@ def report(
 
 def predict(
     images: Annotated[list[Path], typer.Argument(help="image files, or folders of them")],
-    bundle: Annotated[Path, typer.Option(help="a bundle that fit or cross-validate wrote")],
+    bundle: Annotated[Path, typer.Option(help="a bundle: a folder that fit or cross-validate wrote, or a .nevus file")],
     age: Annotated[float | None, typer.Option(min=0, max=120, help="the patient's age, years")] = None,
     sex: Annotated[str | None, typer.Option(help="female or male")] = None,
     site: Annotated[str | None, typer.Option(help="body site, as in back, scalp, lower extremity")] = None,

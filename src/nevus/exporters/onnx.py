@@ -1,6 +1,7 @@
 """From a trained network to ONNX, preprocessing and all, refused where the two do not give the same probabilities."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,17 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
+from nevus.data.images import Pixels
 from nevus.data.metadata import coded
 from nevus.errors import BundleError
+from nevus.exporters.label import label_onnx
+from nevus.exporters.parity import MAX_DIFFERENCE, Run, check_parity
 from nevus.exporters.reference import reference_outputs
 from nevus.exporters.served import Served
+from nevus.exporters.source import Source
 
 INPUTS = ("images", "age", "sex", "site")
 OUTPUTS = ("probabilities", "logits", "features", "view_logits")
-MAX_DIFFERENCE = 1e-4
 # Number, height and width of the photos that an export is tried on: smaller than most inputs, larger, and upright.
 _SHAPES = ((1, 37, 53), (3, 150, 200), (2, 331, 257))
 _COLUMNS: dict[str, list[Any]] = {
@@ -39,6 +43,13 @@ def export_onnx(served: Served, path: Path) -> None:
         The largest difference of a probability, or of a feature in units of the largest one, passes 1e-4.
     """
     served = served.cpu().eval()
+    write_onnx(served, path)
+    if not (difference := _difference(served, path)) <= MAX_DIFFERENCE:
+        raise BundleError(f"{path}: differs from the trained network by {difference:.2g}; at most {MAX_DIFFERENCE:g} is allowed.")
+
+
+def write_onnx(served: Served, path: Path) -> None:
+    """Write `served`, which is on the CPU and no longer trained, as ONNX. See `export_onnx`, which compares it too."""
     images, columns = _drawn(np.random.default_rng(0), *_SHAPES[1])
     given = {name: torch.from_numpy(values) for name, values in _inputs(images, columns).items()}
     axes = {"images": {0: "batch", 1: "height", 2: "width"}, **{name: {0: "batch"} for name in (*INPUTS[1:], *OUTPUTS[:3])}}
@@ -56,8 +67,25 @@ def export_onnx(served: Served, path: Path) -> None:
             dynamic_axes=axes,
             dynamo=False,
         )
-    if not (difference := _difference(served, path)) <= MAX_DIFFERENCE:
-        raise BundleError(f"{path}: differs from the trained network by {difference:.2g}; at most {MAX_DIFFERENCE:g} is allowed.")
+
+
+def to_onnx(source: Source, path: Path) -> dict[str, Any]:
+    """Write `source` as a float32 ONNX file that says what it is, and compare it with the trained model; see `check_parity`."""
+    write_onnx(source.served, path)
+    label_onnx(path, source.bundle)
+    return {"parity": check_parity(open_onnx(path), source)}
+
+
+def open_onnx(path: Path) -> Run:
+    """An ONNX file's probabilities as a function of its inputs."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+
+    def run(images: Pixels, known: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        given = {"images": images, **known}
+        return np.asarray(session.run(["probabilities"], {name: given[name] for name in names})[0])
+
+    return run
 
 
 def _difference(served: Served, path: Path) -> float:

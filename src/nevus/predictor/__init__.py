@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
 from nevus.bundle import Bundle
+from nevus.bundle.schema import check_schema
 from nevus.data.augment import VIEWS, seen
 from nevus.data.crops import split_crop
 from nevus.data.images import Pixels, read_reduced
@@ -23,6 +24,7 @@ from nevus.data.metadata import MetadataEncoder, coded
 from nevus.errors import BundleError
 from nevus.metrics.novelty import Novelty
 from nevus.predictor.answer import Answer, Probabilities, answer, chosen_point, stated_priors, with_novelty
+from nevus.predictor.session import open_session, ports
 
 __all__ = ["Answer", "Outputs", "Predictor", "Probabilities", "softmax"]
 
@@ -79,6 +81,7 @@ class Predictor:
         prevalence: Mapping[str, float] | None = None,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+        check_schema(self.bundle)
         document = self.bundle.document
         self._preprocessing = document["preprocessing"]
         self._crop = self._preprocessing["crop"]
@@ -86,15 +89,8 @@ class Predictor:
         self._temperature = float(document["temperature"])
         self._point = chosen_point(self.bundle, operating_point)
         self._priors = stated_priors(self.bundle, prevalence) if prevalence else None
-        self._novelty = Novelty.from_tensors(load_file(self.bundle.path / "novelty.safetensors"))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_threads
-        options.log_severity_level = 3
-        path = self.bundle.path / "model.onnx"
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises classes of its own, private ones
-            raise BundleError(f"{path}: cannot be loaded ({error}). Copy the bundle again.") from error
+        self._novelty = _novelty(self.bundle)
+        self._session = open_session(self.bundle, *ports(self.bundle), num_threads)
         # A network without metadata has no use for three of the inputs, and ONNX keeps only what is used.
         self._inputs = [value.name for value in self._session.get_inputs()]
 
@@ -228,6 +224,13 @@ def _alike(images: Sequence[Pixels]) -> Iterator[list[int]]:
         num = max(1, _MAX_PIXELS // (height * width))
         for start in range(0, len(places), num):
             yield places[start : start + num]
+
+
+def _novelty(bundle: Bundle) -> Novelty:
+    try:
+        return Novelty.from_tensors(load(bundle.read("novelty.safetensors")))
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise BundleError(f"{bundle.path}: its novelty.safetensors does not hold the scores ({error}).") from error
 
 
 def _joined(parts: Sequence[Outputs]) -> Outputs:

@@ -3,10 +3,9 @@
 A bundle's own card (training/card.py) says what is in the file; this one says what was measured, and on whom.
 """
 
-import json
 from collections.abc import Callable
-from typing import Any
 
+from nevus.bundle.card_header import card_header
 from nevus.reports import data_account as data
 from nevus.reports import model_account as model
 from nevus.reports import result_account as result
@@ -17,11 +16,6 @@ from nevus.reports.run import Run
 from nevus.reports.sections import SECTIONS
 from nevus.reports.wording import METRICS, class_name, metric
 
-# As https://huggingface.co/docs/hub/repositories-licenses calls them.
-_LICENCES = ("cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-sa-4.0", "cc-by-nc-sa-4.0")
-_ALIASES = {"cc-0": "cc0-1.0", "cc-by": "cc-by-4.0", "cc-by-nc": "cc-by-nc-4.0"}
-_TYPES = {"auc": "roc_auc", "macro_auc": "roc_auc"}
-_TAGS = ("dermoscopy", "skin-lesion", "melanoma", "image-classification", "research-only", "not-for-diagnosis")
 # The page's sections that are the card's quantitative analyses, as far as the run has them.
 _ANALYSES = ("performance", "decision", "calibration", "subgroups", "conformal", "abstention", "robustness")
 _USES = (
@@ -43,41 +37,23 @@ def model_card(run: Run) -> str:
     run
         A run, as `Run.read` reads it.
     """
-    return f"---\n{_header(run)}\n---\n\n{markdown(_body(run))}"
+    return f"{_header(run)}{markdown(_body(run))}"
 
 
 def _header(run: Run) -> str:
-    """YAML, each value written as JSON, which is YAML too."""
-    licences = sorted({_licence(name) for name in run.images["license"]}) if "license" in run.images else []
-    known = len(licences) == 1 and licences[0] in _LICENCES
-    datasets = sorted(set(run.images["dataset"])) if "dataset" in run.images else []
-    values: dict[str, Any] = {
-        "library_name": "nevus",
-        "pipeline_tag": "image-classification",
-        "license": licences[0] if known else "other",
-        **({} if known else {"license_name": "as-the-training-images"}),
-        "tags": list(_TAGS),
-        "datasets": datasets,
-        "metrics": sorted({_TYPES.get(name, name) for name in _defined(run)}),
-        "model-index": [{"name": run.name, "results": [_results(run, datasets)]}],
+    figures = {
+        name: (figure["value"], f"{metric(name)}, {result.plain(figure)}")
+        for name, figure in run.evaluation["metrics"].items()
+        if name in METRICS and figure["value"] is not None
     }
-    return "\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items() if value != [])
-
-
-def _results(run: Run, datasets: list[str]) -> dict[str, Any]:
-    name = " and ".join(datasets) or "not recorded"
-    return {
-        "task": {"type": "image-classification", "name": asked(run)},
-        "dataset": {"type": name, "name": name, "split": f"out of fold, protocol {run.protocol}"},
-        "metrics": [
-            {
-                "type": _TYPES.get(name, name),
-                "name": f"{metric(name)}, {result.plain(figure)}",
-                "value": round(figure["value"], 4),
-            }
-            for name, figure in _defined(run).items()
-        ],
-    }
+    return card_header(
+        run.name,
+        licences=set(run.images["license"]) if "license" in run.images else (),
+        datasets=sorted(set(run.images["dataset"])) if "dataset" in run.images else [],
+        figures=figures,
+        task=asked(run),
+        split=f"out of fold, protocol {run.protocol}",
+    )
 
 
 def _body(run: Run) -> Html:
@@ -161,17 +137,3 @@ def _ethics(run: Run) -> Html:
 
 def _paragraphs(*words: str) -> Html:
     return join([element("p", text) for text in words if text]) or element("p", "Not recorded.")
-
-
-def _defined(run: Run) -> dict[str, Any]:
-    return {name: figure for name, figure in run.evaluation["metrics"].items() if name in METRICS and figure["value"] is not None}
-
-
-def _licence(name: str) -> str:
-    """The Hub's name of a licence.
-
-    >>> _licence("CC BY-NC 4.0"), _licence("CC-0"), _licence("")
-    ('cc-by-nc-4.0', 'cc0-1.0', 'not stated')
-    """
-    known = name.lower().replace(" ", "-")
-    return _ALIASES.get(known, known) or "not stated"

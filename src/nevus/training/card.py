@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_CROPS = {"none": "of the whole photo", "mask": "of the lesion **by its mask, without which this model gives no answer**"}
+from nevus.bundle.description import description
 
 
 def model_card(document: Mapping[str, Any]) -> str:
@@ -14,37 +14,8 @@ def model_card(document: Mapping[str, Any]) -> str:
     document
         The bundle's document, as `Bundle.write` takes it.
     """
-    data, point, recipe = document["training_data"], document["operating_point"], document["recipe"]
-    made, preprocessing = document["provenance"], document["preprocessing"]
-    threshold = "none" if point["threshold"] is None else f"{point['threshold']:.4f}"
-    protocol = document["protocol"]
-    rows = {
-        "Question": {"malignant": "malignant or benign", "diagnosis": "which diagnosis"}[document["task"]],
-        "Classes": ", ".join(document["classes"]),
-        "Network": f"{recipe['model']['backbone']}, attention {recipe['model']['attention']['kind']}, "
-        f"fusion {recipe['model']['fusion']['kind']}, pretrained weights: {recipe['model']['pretrained']}",
-        "Input": " and ".join(f"{side} x {side}" for side in (preprocessing["size"], *preprocessing["resolutions"])) + " pixels, "
-        f"{_CROPS[preprocessing['crop']]}, {preprocessing['views']} views averaged; "
-        f"metadata {', '.join(recipe['data']['metadata']) or 'none'}, each optional",
-        "Operating point": f"{point['positive']} from probability {threshold} on ({point['rule']}, {point['chosen_on']})",
-        "Temperature": f"{document['temperature']:.3f}, fitted on the validation images",
-        "Trained on": f"{data['num_images']} images of {data['num_groups']} groups: "
-        + ", ".join(f"{name} {count}" for name, count in data["classes"].items()),
-        "Data sets": ", ".join(f"{name} {count}" for name, count in data["datasets"].items()),
-        "Image licences": ", ".join(f"{name or 'not stated'} {count}" for name, count in data["licences"].items()),
-        "Protocol": protocol or "trained on all rows but the validation share; not tested",
-        "Command": f"`{made['command']}`",
-        "Commit": made["commit"] or "not from a checkout",
-        "Date": made["date"],
-    }
-    if "teacher_sha256" in document:
-        rows["Teacher"] = (
-            f"distilled (CRCKD) from weights with SHA-256 {document['teacher_sha256'][:12]}…, trained on the same images"
-        )
-    if "prior" in document:
-        shares = ", ".join(f"{name} {share:.3f}" for name, share in document["prior"]["answered"].items())
-        rows["Shares the answers belong to"] = f"{shares}; for your clinic's give `nevus predict --prevalence`"
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    data, point = document["training_data"], document["operating_point"]
+    table = "\n".join(f"| {name} | {value} |" for name, value in description(document).items())
     credits = "\n".join(f"- {text}" for text in data["attributions"])
     return f"""# {document["name"]}
 

@@ -19,6 +19,7 @@ from nevus.data.metadata import MetadataEncoder
 from nevus.data.splits import Parts, split
 from nevus.exporters.onnx import export_onnx
 from nevus.exporters.served import Served
+from nevus.exporters.trained import load_network
 from nevus.files import write
 from nevus.metrics.calibration import fit_temperature
 from nevus.metrics.decision import USUAL_RULES, choose_threshold, operating_points
@@ -35,7 +36,7 @@ from nevus.training.novelty import fit_from_rows, sample_rows
 from nevus.training.prior import answered_prior
 from nevus.training.processes import is_main, wait_for_everyone
 from nevus.training.run import COLUMNS, Run, begin_run, create_network
-from nevus.training.teacher import check_teacher, create_distiller, load_network, teacher_folder, teacher_recipe
+from nevus.training.teacher import check_teacher, create_distiller, teacher_folder, teacher_recipe
 from nevus.training.validation import predict_logits
 
 

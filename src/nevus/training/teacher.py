@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import nn
 
 from nevus.bundle import Bundle
-from nevus.data.metadata import MetadataEncoder
 from nevus.errors import BundleError, listed
 from nevus.networks.classifier import LesionClassifier
 from nevus.networks.distillation import RelationDistillation
-from nevus.recipe import DistillationRecipe, ModelRecipe, Recipe
+from nevus.recipe import DistillationRecipe, Recipe
 from nevus.training.hardware import lay_out
 from nevus.training.loader import Batch, normalise
 
@@ -49,17 +47,6 @@ def check_teacher(bundle: Bundle, expected: Mapping[str, Any]) -> None:
             "in the student's folds; or train its run on the same manifest, data section and --folds RUN/folds.csv."
         )
         raise BundleError(listed(f"{bundle.path}: cannot teach this student:", differences, remedy=remedy))
-
-
-def load_network(bundle: Bundle) -> LesionClassifier:
-    """A bundle's network with its weights, for torch."""
-    document = bundle.document
-    # Every weight comes from the bundle: none is fetched.
-    model = ModelRecipe.model_validate({**document["recipe"]["model"], "pretrained": "none"})
-    num_metadata = MetadataEncoder.from_json(document["metadata"]).num_features
-    network = LesionClassifier(model, len(bundle.classes), num_metadata, document["preprocessing"]["size"])
-    network.load_state_dict(load_file(bundle.path / "weights.safetensors"))
-    return network
 
 
 def teacher_folder(run: str, fold: int | None) -> Path:

@@ -1,0 +1,107 @@
+"""What a bundle is, in words for a stranger, from bundle.json alone: `nevus bundle show` and the model card print it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nevus.data.taxonomy import DIAGNOSIS_NAMES
+
+_CROPS = {"none": "of the whole photo", "mask": "of the lesion by its mask, without which this model gives no answer"}
+_TASKS = {"malignant": "malignant or benign", "diagnosis": "which diagnosis"}
+
+
+def description(document: Mapping[str, Any]) -> dict[str, str]:
+    """What is known of a model, a text a subject; a subject that the document does not have is left out.
+
+    Parameters
+    ----------
+    document
+        The content of bundle.json.
+
+    Examples
+    --------
+    >>> description({"task": "malignant", "temperature": 1.25})
+    {'Question': 'malignant or benign', 'Temperature': '1.250, fitted on the validation images'}
+    """
+    rows = {}
+    for title, words in _ROWS.items():
+        try:
+            rows[title] = words(document)
+        except (KeyError, TypeError):  # it, or the object that it would be in, is not there
+            continue
+    return {title: words for title, words in rows.items() if words}
+
+
+def _classes(document: Mapping[str, Any]) -> str:
+    names = ((name, DIAGNOSIS_NAMES.get(name, name)) for name in document["classes"])
+    return ", ".join(name if name == words else f"{name} ({words})" for name, words in names)
+
+
+def _network(document: Mapping[str, Any]) -> str:
+    model = document["recipe"]["model"]
+    attention, fusion = model["attention"]["kind"], model["fusion"]["kind"]
+    return f"{model['backbone']}, attention {attention}, fusion {fusion}, pretrained weights: {model['pretrained']}"
+
+
+def _input(document: Mapping[str, Any]) -> str:
+    preprocessing = document["preprocessing"]
+    sizes = " and ".join(f"{side} x {side}" for side in (preprocessing["size"], *preprocessing.get("resolutions", ())))
+    views, fields = preprocessing["views"], ", ".join(document["metadata"]["fields"]) or "none"
+    crop = _CROPS[preprocessing.get("crop", "none")]
+    return f"{sizes} pixels, {crop}, {views} views averaged; metadata {fields}, each optional"
+
+
+def _operating_point(document: Mapping[str, Any]) -> str:
+    point = document["operating_point"]
+    threshold = "none" if point["threshold"] is None else f"{point['threshold']:.4f}"
+    return f"{point['positive']} from probability {threshold} on ({point['rule']}, {point['chosen_on']})"
+
+
+def _training(document: Mapping[str, Any]) -> str:
+    data = document["training_data"]
+    return f"{data['num_images']} images of {data['num_groups']} groups: {_counts(data['classes'])}"
+
+
+def _figures(document: Mapping[str, Any]) -> str:
+    figures = document["evaluation"]["metrics"].items()
+    return ", ".join(
+        f"{name} {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f}, n {figure['n']})"
+        for name, figure in figures
+        if figure["value"] is not None
+    )
+
+
+def _prior(document: Mapping[str, Any]) -> str:
+    shares = ", ".join(f"{name} {share:.3f}" for name, share in document["prior"]["answered"].items())
+    return f"{shares}; for your clinic's give `nevus predict --prevalence`"
+
+
+def _software(document: Mapping[str, Any]) -> str:
+    made = document["provenance"]
+    return ", ".join([f"nevus {made['nevus']}", *(f"{name} {version}" for name, version in made["packages"].items())])
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name or 'not stated'} {count}" for name, count in counts.items())
+
+
+_ROWS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "Question": lambda document: _TASKS[document["task"]],
+    "Classes": _classes,
+    "Network": _network,
+    "Input": _input,
+    "Operating point": _operating_point,
+    "Temperature": lambda document: f"{document['temperature']:.3f}, fitted on the validation images",
+    "Trained on": _training,
+    "Data sets": lambda document: _counts(document["training_data"]["datasets"]),
+    "Image licences": lambda document: _counts(document["training_data"]["licences"]),
+    "Protocol": lambda document: document["protocol"] or "trained on all rows but the validation share; not tested",
+    "Figures": _figures,
+    "Command": lambda document: f"`{document['provenance']['command']}`",
+    "Commit": lambda document: document["provenance"]["commit"] or "not from a checkout",
+    "Software": _software,
+    "Date": lambda document: document["provenance"]["date"],
+    "Teacher": lambda document: (
+        f"distilled (CRCKD) from weights with SHA-256 {document['teacher_sha256'][:12]}…, trained on the same images"
+    ),
+    "Shares the answers belong to": _prior,
+}

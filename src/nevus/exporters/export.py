@@ -1,0 +1,66 @@
+"""A bundle as a file for another runtime, written where it passes its gate and nowhere else."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nevus.bundle import Bundle
+from nevus.errors import DataError
+from nevus.exporters.int8 import to_onnx_int8
+from nevus.exporters.label import label
+from nevus.exporters.onnx import to_onnx
+from nevus.exporters.parity import MIN_IMAGES
+from nevus.exporters.photos import read_photos
+from nevus.exporters.source import Source
+from nevus.files import replacing, sha256, write_json
+from nevus.provenance import provenance
+
+# Each writes a source to a path, compares the file with the trained model, and returns what it found.
+TARGETS: dict[str, Callable[[Source, Path], dict[str, Any]]] = {"onnx": to_onnx, "onnx-int8": to_onnx_int8}
+
+
+def export(
+    bundle: Bundle | Path | str, to: str, images: Path, out: Path, *, masks: Path | None = None, num_images: int = MIN_IMAGES
+) -> dict[str, Any]:
+    """Write a bundle for another runtime, and beside the file, as `OUT.json`, what was compared and what the file is.
+
+    Parameters
+    ----------
+    bundle
+        With its weights and its recipe.
+    to
+        One of `TARGETS`.
+    images
+        What to compare on: a folder of photos or a manifest, for int8 a manifest.
+    out
+        The file; replaced where it exists, and left as it was where the gate fails.
+    masks
+        The lesions' masks, for a bundle that was trained on crops.
+    num_images
+        How many of the photos are drawn for the comparison with the trained model; at least 200.
+
+    Returns
+    -------
+    document
+        What is written beside the file, without what it says of the model.
+
+    Raises
+    ------
+    BundleError
+        The file does not answer as the trained model does.
+    DataError
+        There is no such format, or the photos cannot be read or are too few.
+
+    Examples
+    --------
+    >>> export("runs/zoome/bundle", "onnx", Path("manifest.csv"), Path("zoome.onnx"))["parity"]  # doctest: +SKIP
+    """
+    if to not in TARGETS:
+        raise DataError(f"--to {to}: there is no such format. There are {', '.join(TARGETS)}.")
+    opened = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    source = Source(opened, read_photos(images, opened, masks), out, num_images)
+    with replacing(out) as path:
+        found = TARGETS[to](source, path)
+        document = {"file": out.name, "to": to, "sha256": sha256(path), "bytes": path.stat().st_size, **found}
+    write_json(out.with_name(f"{out.name}.json"), {**document, "model": label(opened), "provenance": provenance()})
+    return document

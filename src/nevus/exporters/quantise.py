@@ -1,0 +1,89 @@
+"""From float32 to int8: weights per channel, activations by ranges seen on calibration photos; in quantise-dequantise form."""
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+# How an activation's range is made of what was seen.
+CALIBRATIONS = {
+    "minmax": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+}
+# Of the network alone: the stretch is made of products of matrices (MatMul), the metadata's encoding of neither.
+_LAYERS = ("Conv", "Gemm")
+
+
+def quantise(float32: Path, calibration: Sequence[Mapping[str, NDArray[Any]]], method: str, path: Path) -> None:
+    """Write `float32`, an ONNX file, in int8.
+
+    Parameters
+    ----------
+    float32
+        The file to quantise, as `prepare` writes it.
+    calibration
+        The inputs of one run for each photo.
+    method
+        Of `CALIBRATIONS`.
+    path
+        Where to write.
+    """
+    with _quiet():
+        quantize_static(
+            str(float32),
+            str(path),
+            _Reader(calibration),
+            op_types_to_quantize=list(_LAYERS),
+            per_channel=True,
+            # Seven bits: without VNNI a processor adds products of eight bits in sixteen, which overflow. So the file that passed
+            # its gate on one machine answers alike on another.
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CALIBRATIONS[method],
+            # One photo's activations at a time: of all at once they are gigabytes.
+            extra_options={"CalibStridedMinMax": 1},
+        )
+
+
+def prepare(float32: Path, path: Path) -> None:
+    """Write an ONNX file with the shapes and types that `quantise` needs."""
+    with _quiet():
+        quant_pre_process(str(float32), str(path), skip_symbolic_shape=True)
+
+
+class _Reader:
+    """Inputs one after another, or those of a range, as onnxruntime asks for them."""
+
+    def __init__(self, inputs: Sequence[Mapping[str, NDArray[Any]]]) -> None:
+        self._inputs = inputs
+        self._left: Iterator[Mapping[str, NDArray[Any]]] = iter(inputs)
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        self._left = iter(self._inputs[start_index:end_index])
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
+        following = next(self._left, None)
+        return None if following is None else dict(following)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """onnxruntime prints what it does to standard output, which is a document's, and warns of what does not matter here."""
+    before = logging.root.level
+    logging.root.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.root.setLevel(before)

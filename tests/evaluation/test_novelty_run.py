@@ -92,9 +92,7 @@ def test_what_is_unlike_is_referred_and_says_why(run: Path, checks: Path) -> Non
     for answer in Predictor(strict).predict([checks / "a.png"]):
         assert answer.refer
         assert answer.unlike
-        assert answer.reasons[0].startswith(
-            "does not look like the dermoscopy images this model was trained on (mahalanobis score"
-        )
+        assert "not look like the dermoscopy images this model was trained on (mahalanobis score" in answer.reasons[0]
     never = Bundle(bundle.path, {**bundle.document, "novelty": {**known, "accepted": None}})
     for answer in Predictor(never).predict([checks / "a.png"]):
         assert not answer.unlike

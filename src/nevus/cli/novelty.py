@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nevus.cli.arguments import AsJson, print_json
+from nevus.cli.arguments import AsJson, need_torch, print_json
 from nevus.cli.measuring import OtherManifest, RunPath
 from nevus.errors import DataError
 

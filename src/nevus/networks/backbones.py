@@ -155,7 +155,7 @@ def _middle(network: Any, entry: BackboneEntry, traced: Traced, layers: fx.Graph
     stages = (entry.middle,) if entry.middle else _stages(network)
     kept = set(layers.graph.nodes)
     ends = [traced.outputs[stage] for stage in stages if traced.outputs.get(stage) in kept]
-    return ends[-1] if ends else next(node for node in kept if node.op == "output").args[0]  # type: ignore[return-value]
+    return ends[-1] if ends else next(node for node in kept if node.op == "output").args[0]
 
 
 def _stages(network: Any) -> list[str]:

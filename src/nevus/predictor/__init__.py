@@ -140,7 +140,7 @@ class Predictor:
 
     @property
     def num_texture_features(self) -> int:
-        """How many of `Outputs.features` the Mahalanobis distance is of; they come first, what the head reads comes after them."""
+        """How many of `Outputs.features` the Mahalanobis distance is of; they come first, then what the head reads."""
         return int(self._novelty.mahalanobis.means.shape[1])
 
     def predict_logits(

@@ -8,11 +8,12 @@ import torch
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf_shrinkage
 
+from nevus.data.resample import stretch
 from nevus.metrics.conformal import conformal_quantile
 from nevus.metrics.novelty import Mahalanobis, Novelty
 from nevus.networks.classifier import LesionClassifier
 from nevus.recipe import Recipe
-from nevus.training.loader import Examples, Rows, evaluation_batches, normalise
+from nevus.training.loader import Examples, Rows
 
 MAX_ROWS = 2000
 ACCEPTED = (0.95, 0.97, 0.99)
@@ -33,13 +34,20 @@ def sample_rows(rows: Rows, seed: int) -> Rows:
 
 @torch.no_grad()
 def image_features(network: LesionClassifier, examples: Examples, rows: Rows, sizes: Sequence[int]) -> NDArray[np.float32]:
-    """The exported network's `features` of whole images as they are, float32 (N, F); the mean over input sizes."""
+    """The exported network's `features` of whole images as they are, float32 (N, F); the mean over input sizes.
+
+    The images are stretched as the exported graph does it: how sharp an image is, is much of its texture.
+    """
     network.eval()
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (network.mean, network.std))
+    mean, std = (np.array(values, np.float32) for values in (network.mean, network.std))
     each = []
     for size in sizes:
-        batches = evaluation_batches(examples, rows, size, _BATCH_SIZE)
-        each.append(torch.cat([network.image_features(normalise(batch.images, mean, std)) for batch in batches]))
+        parts = []
+        for start in range(0, len(rows), _BATCH_SIZE):
+            photos = [examples.pack.image(row) for row in rows[start : start + _BATCH_SIZE]]
+            batch = np.stack([(stretch(photo, size) / 255 - mean) / std for photo in photos])
+            parts.append(network.image_features(torch.from_numpy(batch).permute(0, 3, 1, 2)))
+        each.append(torch.cat(parts))
     return np.asarray(torch.stack(each).mean(dim=0).numpy(), np.float32)
 
 

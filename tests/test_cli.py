@@ -63,8 +63,9 @@ def test_predict_with_any_subset_of_the_metadata(
         code, out, _ = nevus(monkeypatch, capsys, "predict", image, "--bundle", bundle.path, "--json", *subset)
         assert code == 0
         (answer,) = json.loads(out)
-        assert set(answer) == {"image", "probabilities", "malignant_probability", "decision", "refer", "reasons", "novelty"}
-        assert set(answer["novelty"]) == {"energy", "mahalanobis", "isolation"}
+        known = ("image", "probabilities", "malignant_probability", "decision", "refer", "reasons", "novelty", "unlike")
+        assert set(answer) == set(known)
+        assert set(answer["novelty"]) == {"energy", "mahalanobis"}
         assert sum(answer["probabilities"].values()) == pytest.approx(1)
         assert answer["malignant_probability"] == pytest.approx(answer["probabilities"]["malignant"])
         answers.append(answer["malignant_probability"])

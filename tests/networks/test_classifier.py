@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 
 from nevus.errors import RecipeError
@@ -200,3 +201,23 @@ def test_a_dense_layer_stands_before_the_last_one_where_it_is_asked_for() -> Non
     with torch.no_grad():
         deep.dense[0].bias += 1
     assert not torch.equal(deep(batch), before)
+
+
+@pytest.mark.parametrize("attention", ["none", "soft", "zoom_se"])
+def test_images_are_told_apart_by_the_middle_stage_first(attention: str) -> None:
+    torch.manual_seed(0)
+    network = classifier(attention={"kind": attention}).eval()
+    plain = timm.create_model("resnet10t").eval()
+    plain.load_state_dict(network.backbone.layers.state_dict(), strict=False)
+    batch = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        feature_map, found = network.see(batch)
+        torch.testing.assert_close(feature_map, network.feature_map(batch))
+        middle, last = found[:, : network.num_texture_features], found[:, network.num_texture_features :]
+        torch.testing.assert_close(last, feature_map.mean(dim=(2, 3)))
+        if attention != "zoom_se":  # its gates change what the next block is given
+            stem = plain.maxpool(plain.act1(plain.bn1(plain.conv1(batch))))
+            stage = plain.layer3(plain.layer2(plain.layer1(stem)))
+            expected = torch.cat([stage.mean(dim=(2, 3)), stage.std(dim=(2, 3), unbiased=False)], dim=1)
+            torch.testing.assert_close(middle, expected, rtol=1e-4, atol=1e-5)
+    assert middle.shape[1] == 512

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nevus.cli.arguments import AsJson, print_json
+from nevus.cli.arguments import AsJson, need_torch, print_json
 from nevus.cli.measuring import OtherManifest, RunPath
 from nevus.errors import DataError
 
@@ -21,6 +21,9 @@ def novelty(
     name: Annotated[list[str] | None, typer.Option(help="what to call them, one for each --images")] = None,
     manifest: OtherManifest = None,
     fold: Annotated[int | None, typer.Option(help="whose model and test images; by default the first")] = None,
+    baselines: Annotated[
+        bool, typer.Option(help="fit two published scores to the run's training images and measure them too (needs scikit-learn)")
+    ] = False,
     num_images: Annotated[int, typer.Option(min=10, help="of each set at most about as many images")] = 500,
     as_json: AsJson = False,
 ) -> None:
@@ -33,7 +36,11 @@ def novelty(
     if len(names) != len(images) or len(set(names)) != len(names):
         raise DataError(f"--name: {len(images)} places need as many names, all different, not {', '.join(names)}.")
     others = dict(zip(names, images, strict=True))
-    document = measure(run, others, manifest=manifest, fold=fold, num_images=num_images, provenance=provenance())
+    if baselines:
+        need_torch("sklearn")
+    document = measure(
+        run, others, manifest=manifest, fold=fold, num_images=num_images, baselines=baselines, provenance=provenance()
+    )
     if as_json:
         print_json(document)
     else:

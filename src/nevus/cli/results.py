@@ -160,6 +160,10 @@ def _describe(answer: "Answer") -> str:
     before = ""
     if answer.unshifted:
         before = "\n  before the prevalence: " + "  ".join(f"{name} {answer.unshifted[name]:.3f}" for name, _ in ranked)
+    if answer.unlike:
+        first, *rest = answer.reasons
+        said = [f"{answer.image}: refer, no diagnosis: {first}", *(f"  {reason}" for reason in rest)]
+        return "\n".join([*said, f"  the model's answer, which means nothing here: {answer.decision}  {shown}{before}"])
     why = f" ({'; '.join(answer.reasons)})" if answer.reasons else ""
     referral = "have a doctor look" if answer.refer else "no referral"
     return (

@@ -1,6 +1,6 @@
 """Whether a run's bundle knows images that are unlike those it was trained on: its own test images against others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,20 +14,22 @@ from nevus.data.manifest import Manifest
 from nevus.errors import DataError
 from nevus.evaluation.evaluate import group_indices
 from nevus.evaluation.figures import value
+from nevus.evaluation.novelty_baselines import MAX_IMAGES, fit_baselines
 from nevus.evaluation.predictions import Predictions
 from nevus.evaluation.tested import Document
-from nevus.evaluation.tested_run import drawn_rows, image_paths, whole_image_bundles
+from nevus.evaluation.tested_run import drawn_rows, image_paths, training_images, whole_image_bundles
 from nevus.files import write, write_json
 from nevus.metrics.bootstrap import Interval, WeightedFigure
 from nevus.metrics.classification import roc_curve
 from nevus.metrics.intervals import Auc, Share, intervals
-from nevus.metrics.novelty import SCORES, accepted_others
-from nevus.predictor import Predictor
+from nevus.metrics.novelty import accepted_others
+from nevus.predictor import Outputs, Predictor
 
 _COLUMNS = ("age_years", "sex", "site")
 _SIDE = 96
 _NUM_POINTS = 200
 Scores = Mapping[str, NDArray[np.float64]]
+Scorer = Callable[[pd.DataFrame, Sequence[Path]], Scores]
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def novelty(
     manifest: Path | str | None = None,
     fold: int | None = None,
     num_images: int | None = 500,
+    baselines: bool = False,
     num_resamples: int = 2000,
     seed: int = 0,
     provenance: Document | None = None,
@@ -70,6 +73,8 @@ def novelty(
         Whose bundle and test images; by default the first.
     num_images
         Of each set, at most about as many, whole groups; None takes all.
+    baselines
+        Fit `nevus.evaluation.novelty_baselines` too, to at most 2,000 of the fold's training images, and give their figures.
     num_resamples, seed
         Of the bootstrap; the seed also draws the images.
 
@@ -97,15 +102,16 @@ def novelty(
     predictor = Predictor(bundle)
     test = drawn_rows(table.test[table.test["fold"] == fold], num_images, seed)
     tables = {name: _other_rows(Path(place), table.frame["image_id"], num_images, seed) for name, place in others.items()}
-    own = _scored(predictor, test, image_paths(run, manifest, test), group_indices(test)[0])
     known = bundle.document["novelty"]
+    scorer = _scorer(predictor, training_images(run, manifest, bundle, MAX_IMAGES, seed) if baselines else None, seed)
+    own = _scored(scorer, test, image_paths(run, manifest, test), group_indices(test)[0])
     document: Document = {
         "fold": fold,
         **own.counts(),
         "seed": seed,
         **known,
         "own": {
-            "refused": {name: _refused_own(own, name, known, num_resamples, seed) for name in SCORES},
+            "refused": {name: _refused_own(own, name, known, num_resamples, seed) for name in known["thresholds"]},
             "examples": _examples(run / "novelty", "own", own, known),
         },
         "others": {},
@@ -113,11 +119,11 @@ def novelty(
     }
     for index, (name, frame) in enumerate(tables.items()):
         places = [Path(path) for path in frame["path"]]
-        other = _scored(predictor, frame, places, np.unique(frame["group_id"], return_inverse=True)[1].astype(np.int64))
+        other = _scored(scorer, frame, places, np.unique(frame["group_id"], return_inverse=True)[1].astype(np.int64))
         document["others"][name] = {
             "source": str(others[name]),
             **other.counts(),
-            "scores": {score: _told_apart(own, other, score, known, num_resamples, seed) for score in SCORES},
+            "scores": {score: _told_apart(own, other, score, known, num_resamples, seed) for score in own.scores},
             "curve": _curve(own.scores[known["decides"]], other.scores[known["decides"]]),
             "examples": _examples(run / "novelty", f"other-{index + 1}", other, known),
         }
@@ -133,7 +139,8 @@ def novelty_table(document: Document) -> str:
         for score, found in other["scores"].items():
             figures = [found["auroc"], found["accepted_at_95"], *found["refused"].values()]
             shown = "  ".join("undefined" if f["value"] is None else f"{f['value']:.3f} {_limits(f)}" for f in figures)
-            lines.append(f"  {score:12} AUROC, accepted at 95% of own, refused at 95% and 99%: {shown}")
+            names = ["AUROC", "accepted at 95% of own", *(f"refused at {float(share):.0%}" for share in found["refused"])]
+            lines.append(f"  {score:17} {', '.join(names)}: {shown}")
     return "\n".join(lines)
 
 
@@ -159,26 +166,38 @@ def _other_rows(place: Path, own_ids: "pd.Series[str]", num_images: int | None, 
     return frame[frame["group_id"].isin(chosen)].reset_index(drop=True)
 
 
-def _scored(predictor: Predictor, frame: pd.DataFrame, paths: Sequence[Path], groups: NDArray[np.int64]) -> _Images:
-    metadata = {name: frame[name].to_numpy() for name in _COLUMNS if name in frame}
-    scores = predictor.novelty_scores(predictor.predict_outputs(paths, metadata))
-    assert scores is not None, "the bundle has scores"
-    return _Images(paths, groups, scores)
+def _scorer(predictor: Predictor, training: tuple[Sequence[Path], NDArray[np.int64]] | None, seed: int) -> Scorer:
+    """What gives each score of images; with training images and their classes the baselines' as well."""
+
+    def features(outputs: Outputs) -> NDArray[np.float32]:
+        return outputs.features[:, predictor.num_texture_features :]
+
+    baselines = training and fit_baselines(features(predictor.predict_outputs(training[0])), training[1], seed)
+
+    def scores(frame: pd.DataFrame, paths: Sequence[Path]) -> Scores:
+        metadata = {name: frame[name].to_numpy() for name in _COLUMNS if name in frame}
+        outputs = predictor.predict_outputs(paths, metadata)
+        return {**predictor.novelty_scores(outputs), **(baselines(features(outputs)) if baselines else {})}
+
+    return scores
+
+
+def _scored(scorer: Scorer, frame: pd.DataFrame, paths: Sequence[Path], groups: NDArray[np.int64]) -> _Images:
+    return _Images(paths, groups, scorer(frame, paths))
 
 
 def _told_apart(own: _Images, other: _Images, score: str, known: Document, num_resamples: int, seed: int) -> Document:
     scores = np.concatenate([own.scores[score], other.scores[score]])
     others = np.arange(len(scores)) >= len(own.paths)
     groups = np.concatenate([own.groups, other.groups + own.groups.max() + 1])
+    limits = known["thresholds"].get(score, {})
     figures: dict[str, WeightedFigure | None] = {
         "auroc": Auc(others, scores),
         "accepted_at_95": accepted_others(others, scores),
-        **{
-            share: None if limit is None else Share(scores > limit, others) for share, limit in known["thresholds"][score].items()
-        },
+        **{share: None if limit is None else Share(scores > limit, others) for share, limit in limits.items()},
     }
     found = _measured(figures, groups, others, num_resamples, seed)
-    refused = {share: found.pop(share) for share in known["thresholds"][score]}
+    refused = {share: found.pop(share) for share in limits}
     return {**found, "refused": refused}
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nevus.bundle import Bundle
 from nevus.data.manifest import Manifest
+from nevus.data.splits import Folds
 from nevus.errors import DataError
 from nevus.evaluation.evaluate import group_indices
 from nevus.evaluation.tested import Document
@@ -52,16 +54,33 @@ def drawn_rows(test: pd.DataFrame, num_images: int | None, seed: int) -> pd.Data
     return test[np.isin(groups, list(chosen))].reset_index(drop=True)
 
 
-def image_paths(run: Path, manifest: Path | str | None, test: pd.DataFrame) -> list[Path]:
-    """The image file of each row."""
+def own_manifest(run: Path, manifest: Path | str | None) -> Manifest:
+    """The manifest that is given, or the one that the run names."""
     given = manifest or read_evaluation(run)["provenance"].get("manifest")
     if not given:
         raise DataError(f"{run}: names no manifest. Give --manifest, the one that the run was trained on.")
-    rows = Manifest.read(given, check_files=False)
+    return Manifest.read(given, check_files=False)
+
+
+def training_images(
+    run: Path, manifest: Path | str | None, bundle: Bundle, at_most: int, seed: int
+) -> tuple[list[Path], NDArray[np.int64]]:
+    """The files and classes of the images that a fold's bundle was trained on; some drawn evenly where there are more."""
+    selected, _, targets = own_manifest(run, manifest).for_task(bundle.document["task"])
+    rows = Folds.read(run / "folds.csv", selected).parts(selected, bundle.document["fold"]).train
+    if len(rows) > at_most:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, at_most, replace=False))
+    places = selected.paths()
+    return [places[row] for row in rows], targets[rows]
+
+
+def image_paths(run: Path, manifest: Path | str | None, test: pd.DataFrame) -> list[Path]:
+    """The image file of each row."""
+    rows = own_manifest(run, manifest)
     places = dict(zip(rows.frame["image_id"], rows.paths(), strict=True))
     if missing := [name for name in test["image_id"] if name not in places]:
         raise DataError(
-            f"{given}: has no row for image {missing[0]}, which {run} tests. Give the manifest that the run was trained on."
+            f"{rows.path}: has no row for image {missing[0]}, which {run} tests. Give the manifest that the run was trained on."
         )
     return [places[name] for name in test["image_id"]]
 

@@ -77,9 +77,9 @@ class Served(nn.Module):
         logits, features = [], []
         for size in self.sizes:
             batch = (stretch(images, size) - self.mean) / self.std
-            feature_map = self.network.feature_map(torch.cat([_seen(batch, *view) for view in self.views]))
+            feature_map, seen = self.network.see(torch.cat([_seen(batch, *view) for view in self.views]))
             logits.append(self.network.classify(feature_map, *repeated))
-            features.append(feature_map[: images.shape[0]].mean(dim=(2, 3)))
+            features.append(seen[: images.shape[0]])
         view_logits = _mean(logits).reshape(len(self.views), -1, self.network.num_classes)
         mean_logits = view_logits.mean(dim=0)
         return torch.softmax(mean_logits / self.temperature, dim=1), mean_logits, _mean(features), view_logits

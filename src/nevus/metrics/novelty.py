@@ -1,8 +1,8 @@
-"""How unlike the training images an image is: three scores, each larger for stranger images, from arrays alone."""
+"""How unlike the training images an image is: scores, each larger for stranger images, from arrays alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nevus.metrics.bootstrap import WeightedFigure
 
 Floats = NDArray[np.float64]
-SCORES = ("energy", "mahalanobis", "isolation")
+SCORES = ("mahalanobis", "energy")
 
 
 def energy(logits: ArrayLike) -> Floats:
@@ -69,79 +69,32 @@ class Mahalanobis:
 
 
 @dataclass(frozen=True)
-class IsolationForest:
-    """How soon random cuts set an image apart: 2^(−mean depth / depth expected), from 0 to 1 (Liu, Ting & Zhou 2008, equation 2).
+class Novelty:
+    """What a bundle keeps to tell how unlike the training images an image is.
 
-    The nodes of all trees stand one after the other. A leaf's children are itself.
-
-    Parameters
-    ----------
-    feature, threshold
-        Each node's cut, (M,): left where the feature is at most the threshold.
-    left, right
-        Indices of the children, (M,).
-    depth
-        Of a leaf with what more its rows would take to part, (M,).
-    roots
-        Where each tree begins, (T,).
-    expected
-        The mean depth of a tree of as many rows.
+    `mahalanobis` is of the channels' means and standard deviations after the network's middle stage, about the mean of all
+    training images: textures and colours, whatever the diagnosis. The features that a head reads tell the classes apart and
+    little else: by them, most photographs of animals were taken for lesions.
     """
 
-    feature: NDArray[np.int32]
-    threshold: Floats
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-    depth: Floats
-    roots: NDArray[np.int32]
-    expected: float
-
-    def __call__(self, features: ArrayLike) -> Floats:
-        """Features (N, F) to scores (N,); cuts are of float32, as the trees were grown."""
-        table = np.asarray(features, np.float32)
-        rows = np.arange(len(table))
-        depths = np.zeros(len(table))
-        for root in self.roots:
-            nodes = np.full(len(table), root)
-            while True:
-                lower = table[rows, self.feature[nodes]] <= self.threshold[nodes]
-                below = np.where(lower, self.left[nodes], self.right[nodes])
-                if (below == nodes).all():
-                    break
-                nodes = below
-            depths += self.depth[nodes]
-        return np.asarray(2 ** (-depths / (len(self.roots) * self.expected)))
-
-
-@dataclass(frozen=True)
-class Novelty:
-    """What a bundle keeps to tell how unlike the training images an image is."""
-
     mahalanobis: Mahalanobis
-    isolation: IsolationForest
 
     def scores(self, logits: ArrayLike, features: ArrayLike) -> dict[str, Floats]:
-        """Each of `SCORES`, (N,), of logits (N, C) and features (N, F)."""
-        return {"energy": energy(logits), "mahalanobis": self.mahalanobis(features), "isolation": self.isolation(features)}
+        """Each of `SCORES`, (N,), of logits (N, C) and a network's `features` (N, F), the middle stage's first."""
+        textures = np.asarray(features)[:, : self.mahalanobis.means.shape[1]]
+        return {"mahalanobis": self.mahalanobis(textures), "energy": energy(logits)}
 
     def tensors(self) -> dict[str, NDArray[np.generic]]:
         """As named arrays, to be stored."""
-        parts = {"mahalanobis": vars(self.mahalanobis), "isolation": vars(self.isolation)}
         # safetensors writes the memory as it lies: of a view that runs backwards it would write something else.
-        return {
-            f"{part}.{name}": np.ascontiguousarray(np.atleast_1d(value))
-            for part, fields in parts.items()
-            for name, value in fields.items()
-        }
+        parts = {name: np.ascontiguousarray(np.atleast_1d(value)) for name, value in vars(self.mahalanobis).items()}
+        return {f"mahalanobis.{name}": value for name, value in parts.items()}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[np.generic]]) -> "Novelty":
         """From what `tensors` gave."""
-        parts: dict[str, dict[str, object]] = {"mahalanobis": {}, "isolation": {}}
-        for key, value in tensors.items():
-            part, name = key.split(".")
-            parts[part][name] = float(value[0]) if name in ("rest", "expected") else value
-        return cls(Mahalanobis(**parts["mahalanobis"]), IsolationForest(**parts["isolation"]))  # type: ignore[arg-type]
+        parts: dict[str, Any] = {key.removeprefix("mahalanobis."): value for key, value in tensors.items()}
+        return cls(Mahalanobis(**{**parts, "rest": float(parts["rest"][0])}))
 
 
 def accepted_others(others: NDArray[np.bool_], scores: Floats, kept: float = 0.95) -> "WeightedFigure":

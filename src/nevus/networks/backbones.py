@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from nevus.errors import NotAvailableError, RecipeError
 from nevus.networks.registry import BACKBONES, BackboneEntry, Tap
-from nevus.networks.tracing import Traced, insert
+from nevus.networks.tracing import Traced, add_output, insert
 from nevus.networks.weights import load_weights
 from nevus.networks.zoom_se import ZoomSE
 from nevus.recipe import AttentionRecipe
@@ -30,10 +30,15 @@ from timm.models.resnet import BasicBlock, Bottleneck
 # Large enough for the smallest map of every backbone: Inception-ResNet-v2 needs 75 pixels.
 _PROBE_SIZE = 96
 _LAST = Tap(None)
+# The stage that ends at a sixteenth of the image's side: deep enough to know textures, not yet what tells the classes apart.
+_MIDDLE_REDUCTION = 16
 
 
 class Backbone(nn.Module):
-    """A network's layers up to a tap: float32 (N, 3, H, W), normalised by `mean` and `std`, to (N, num_channels, h, w)."""
+    """A network's layers up to a tap: float32 (N, 3, H, W), normalised by `mean` and `std`, to (N, num_channels, h, w).
+
+    `layers` gives two maps: that at the tap, and that of the middle stage (`nevus.metrics.novelty` is about it).
+    """
 
     def __init__(self, name: str, layers: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
@@ -41,20 +46,28 @@ class Backbone(nn.Module):
         self.layers = layers
         self.mean = mean
         self.std = std
-        self.num_channels = self.map_shape(_PROBE_SIZE)[0]
+        (_, self.num_channels, *_), (_, self.num_middle_channels, *_) = self._shapes(_PROBE_SIZE)
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         """The feature map at the tap."""
-        feature_map: torch.Tensor = self.layers(batch)
-        return feature_map
+        return self.maps(batch)[0]
+
+    def maps(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The feature maps at the tap and at the end of the middle stage."""
+        feature_map, middle = self.layers(batch)
+        return feature_map, middle
 
     def map_shape(self, size: int) -> tuple[int, int, int]:
         """(C, h, w) of the feature map for a square input of `size` pixels."""
+        _, channels, height, width = self._shapes(size)[0]
+        return channels, height, width
+
+    def _shapes(self, size: int) -> tuple[torch.Size, torch.Size]:
         training = self.training
         with torch.no_grad():
-            _, channels, height, width = self.eval()(torch.zeros(1, 3, size, size)).shape
+            feature_map, middle = self.eval().maps(torch.zeros(1, 3, size, size))
         self.train(training)
-        return channels, height, width
+        return feature_map.shape, middle.shape
 
 
 def create_backbone(name: str, tap: str = "last", pretrained: str = "none", attention: AttentionRecipe | None = None) -> Backbone:
@@ -115,6 +128,7 @@ def create_backbone(name: str, tap: str = "last", pretrained: str = "none", atte
             "zoom_se",
             _PROBE_SIZE,
         )
+    add_output(layers, _middle(network, entry, traced, layers))
     try:
         backbone = Backbone(name, layers, *_normalisation(entry, network))
     except (RuntimeError, ValueError, AssertionError) as error:  # its own checks of its input are assertions
@@ -134,6 +148,19 @@ def _any_other(name: str) -> BackboneEntry:
             "by its name there."
         )
     return BackboneEntry()
+
+
+def _middle(network: Any, entry: BackboneEntry, traced: Traced, layers: fx.GraphModule) -> fx.Node:
+    """The last stage's end that has a sixteenth of the image's side or more; the tap where that comes before any."""
+    stages = (entry.middle,) if entry.middle else _stages(network)
+    kept = set(layers.graph.nodes)
+    ends = [traced.outputs[stage] for stage in stages if traced.outputs.get(stage) in kept]
+    return ends[-1] if ends else next(node for node in kept if node.op == "output").args[0]
+
+
+def _stages(network: Any) -> list[str]:
+    """timm's own account of a network's stages."""
+    return [stage["module"] for stage in getattr(network, "feature_info", ()) if stage["reduction"] <= _MIDDLE_REDUCTION]
 
 
 def _normalisation(entry: BackboneEntry, network: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:

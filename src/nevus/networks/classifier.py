@@ -106,18 +106,39 @@ class LesionClassifier(nn.Module):
 
     def feature_map(self, batch: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) to the map after attention (N, C, h, w); with `bgr` the channels are turned round here."""
-        if self.bgr:
-            batch = batch.flip(1)
-        feature_map: torch.Tensor = self.attention(self.drop_block(self.backbone(batch)))
-        return feature_map
+        return self._attended(self.backbone(self._shown(batch)))
+
+    def _shown(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch.flip(1) if self.bgr else batch
+
+    def _attended(self, feature_map: torch.Tensor) -> torch.Tensor:
+        attended: torch.Tensor = self.attention(self.drop_block(feature_map))
+        return attended
+
+    def see(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, 3, H, W) to the map after attention (N, C, h, w), and by what images are told apart (N, 2M + C).
+
+        The latter are the means and the standard deviations of the middle stage's M channels over the map's places, by which
+        unlike images are known (`nevus.metrics.novelty`), and then the means of the map after attention.
+        """
+        last, middle = self.backbone.maps(self._shown(batch))
+        feature_map = self._attended(last)
+        means = _average(middle)
+        deviations = _average((middle - means[:, :, None, None]) ** 2).sqrt()
+        return feature_map, torch.cat([means, deviations, _average(feature_map)], dim=1)
 
     def features(self, batch: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) to the image's features (N, F), before any metadata."""
         return self.pool(self.map_transform(self.feature_map(batch)))
 
     def image_features(self, batch: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) to the means over the map's places (N, C), whatever the pooling: few enough to tell images apart by."""
-        return _average(self.feature_map(batch))
+        """(N, 3, H, W) to what `see` tells images apart by (N, 2M + C), whatever the pooling."""
+        return self.see(batch)[1]
+
+    @property
+    def num_texture_features(self) -> int:
+        """How many of `image_features` are of the middle stage, 2M; they come first."""
+        return 2 * self.backbone.num_middle_channels
 
     def forward(
         self, batch: torch.Tensor, metadata: torch.Tensor | None = None, present: torch.Tensor | None = None

@@ -32,6 +32,8 @@ class BackboneEntry:
         Cuts that are not made, with the reason.
     stages
         Where Zoom-SE goes in a network without residual blocks, or None.
+    middle
+        The last layer whose map has a sixteenth of the image's side, where timm does not say which that is.
     input_size
         Side of the square input that its publication uses, pixels.
     options
@@ -45,6 +47,7 @@ class BackboneEntry:
     taps: dict[str, Tap] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     stages: tuple[str, ...] = ()
+    middle: str = ""
     input_size: int = 224
     options: dict[str, str] = field(default_factory=dict)
     mean_and_std: Normalisation | None = None
@@ -148,14 +151,23 @@ BACKBONES: dict[str, BackboneEntry] = {
     "nasnetamobile": BackboneEntry(
         taps={"published": Tap("cell_15.comb_iter_4_left.act_2")},
         stages=_NASNET_CELLS,
+        middle="cell_9",
         mean_and_std=_SYMMETRIC,
         create=_nasnetamobile,
     ),
     "vgg16": BackboneEntry(stages=tuple(f"features.{number}" for number in (3, 8, 15, 22, 29))),
     "alexnet": BackboneEntry(
-        stages=tuple(f"features.{number}" for number in (1, 4, 7, 9, 11)), mean_and_std=IMAGENET, create=_alexnet
+        stages=tuple(f"features.{number}" for number in (1, 4, 7, 9, 11)),
+        middle="features.11",
+        mean_and_std=IMAGENET,
+        create=_alexnet,
     ),
-    "kaur2020": BackboneEntry(stages=tuple(f"blocks.{number}" for number in range(5)), mean_and_std=IMAGENET, create=_kaur2020),
+    "kaur2020": BackboneEntry(
+        stages=tuple(f"blocks.{number}" for number in range(5)),
+        middle="blocks.3",
+        mean_and_std=IMAGENET,
+        create=_kaur2020,
+    ),
     "tf_efficientnet_lite0": BackboneEntry(),
     "tf_efficientnet_lite1": BackboneEntry(input_size=240),
     "tf_efficientnet_lite2": BackboneEntry(input_size=260),

@@ -76,6 +76,13 @@ class _Tracer(fx.Tracer):
         return output
 
 
+def add_output(layers: fx.GraphModule, node: fx.Node) -> None:
+    """Make the graph return what `node` computes too: the pair (its output, that of the node)."""
+    end = next(node for node in layers.graph.nodes if node.op == "output")
+    end.args = ((end.args[0], node),)
+    layers.recompile()
+
+
 _CONTAINERS = {nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, object}
 
 

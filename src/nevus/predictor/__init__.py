@@ -19,11 +19,11 @@ from nevus.bundle import Bundle
 from nevus.bundle.schema import check_schema
 from nevus.data.augment import VIEWS, seen
 from nevus.data.crops import split_crop
-from nevus.data.images import Pixels, read_reduced
+from nevus.data.images import Pixels, is_blank, read_reduced
 from nevus.data.metadata import MetadataEncoder, coded
 from nevus.errors import BundleError
 from nevus.metrics.novelty import Novelty
-from nevus.predictor.answer import Answer, Probabilities, answer, chosen_point, stated_priors, with_novelty
+from nevus.predictor.answer import Answer, Probabilities, answer, chosen_point, stated_priors, with_novelty, without_content
 from nevus.predictor.session import open_session, ports
 
 __all__ = ["Answer", "Outputs", "Predictor", "Probabilities", "softmax"]
@@ -37,10 +37,14 @@ _MAX_PIXELS = 4_000_000
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the graph gives: logits (N, num_classes), of all views; features (N, F) of the images as they are."""
+    """What the graph gives: logits (N, num_classes), of all views; features (N, F) of the images as they are.
+
+    `blank`, bool (N,), says which images are almost of one colour.
+    """
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
+    blank: NDArray[np.bool_]
 
 
 class Predictor:
@@ -122,12 +126,18 @@ class Predictor:
         for index, (path, row) in enumerate(zip(images, probabilities, strict=True)):
             said = answer(split_crop(path)[0], row, self.bundle.classes, self._point, self._priors)
             own = {name: float(values[index]) for name, values in scores.items()}
-            answers.append(with_novelty(said, own, self.bundle.document["novelty"]))
+            said = with_novelty(said, own, self.bundle.document["novelty"])
+            answers.append(without_content(said) if outputs.blank[index] else said)
         return answers
 
     def novelty_scores(self, outputs: Outputs) -> dict[str, NDArray[np.float64]]:
         """Each score of `nevus.metrics.novelty`, (N,), larger for images less like the training images."""
         return self._novelty.scores(outputs.logits, outputs.features)
+
+    @property
+    def num_texture_features(self) -> int:
+        """How many of `Outputs.features` the Mahalanobis distance is of; they come first, then what the head reads."""
+        return int(self._novelty.mahalanobis.means.shape[1])
 
     def predict_logits(
         self, images: Sequence[Path | str], metadata: MetadataColumns | None = None, batch_size: int = 32
@@ -171,7 +181,7 @@ class Predictor:
         `cropped` says that they are parts, which a bundle trained on crops must have and another may not.
         """
         logits, features = self._run(["logits", "features"], images, metadata, cropped=cropped)
-        return Outputs(logits, features)
+        return Outputs(logits, features, np.array([is_blank(image) for image in images], np.bool_))
 
     def view_logits(self, images: Sequence[Pixels], metadata: MetadataColumns | None, num_views: int) -> NDArray[np.float32]:
         """Logits (num_views, N, num_classes) of the first views of whole images, whatever number of them the bundle has."""
@@ -204,7 +214,7 @@ class Predictor:
         return [np.concatenate(each, axis=axis).take(order, axis=axis) for each in zip(*parts, strict=True)]
 
     def _none(self) -> Outputs:
-        return Outputs(np.zeros((0, len(self.bundle.classes)), np.float32), np.zeros((0, 0), np.float32))
+        return Outputs(np.zeros((0, len(self.bundle.classes)), np.float32), np.zeros((0, 0), np.float32), np.zeros(0, np.bool_))
 
     def _refuse(self, found: str) -> None:
         if self._crop == "none":
@@ -234,7 +244,8 @@ def _novelty(bundle: Bundle) -> Novelty:
 
 
 def _joined(parts: Sequence[Outputs]) -> Outputs:
-    return Outputs(np.concatenate([part.logits for part in parts]), np.concatenate([part.features for part in parts]))
+    logits, features = (np.concatenate([getattr(part, name) for part in parts]) for name in ("logits", "features"))
+    return Outputs(logits, features, np.concatenate([part.blank for part in parts]))
 
 
 def softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:

@@ -23,6 +23,7 @@ class Answer:
 
     Where a prevalence was stated, `probabilities` are at it and `unshifted` as the bundle gives them; the decision is the same.
     `novelty` says by each score how unlike the training images it is; None of a bundle that was written without the scores.
+    Where `unlike` is true the probabilities and the decision mean nothing, and the first of the reasons says why.
     """
 
     image: str
@@ -33,6 +34,7 @@ class Answer:
     reasons: list[str] = field(default_factory=list)
     unshifted: dict[str, float] | None = None
     novelty: dict[str, float] | None = None
+    unlike: bool = False
 
 
 def answer(image: str, row: Probabilities, classes: Sequence[str], point: Mapping[str, Any], priors: Priors | None) -> Answer:
@@ -72,10 +74,19 @@ def with_novelty(given: Answer, scores: dict[str, float], document: Mapping[str,
     if accepted is None or scores[name] <= (limit := document["thresholds"][name][accepted]):
         return replace(given, novelty=scores)
     reason = (
-        f"unlike the training images: its {name} score, {scores[name]:.4g}, passes {limit:.4g}, "
-        f"within which {float(accepted):.0%} of images like them lie"
+        "does not look like the dermoscopy images this model was trained on "
+        f"({name} score {scores[name]:.4g}; {float(accepted):.0%} of images like them stay within {limit:.4g})"
     )
-    return replace(given, novelty=scores, refer=True, reasons=[*given.reasons, reason])
+    return _unlike(replace(given, novelty=scores), reason)
+
+
+def without_content(given: Answer) -> Answer:
+    """Refer an image that is almost of one colour, whatever was decided of it."""
+    return _unlike(given, "the image is almost of one colour: there is nothing to see")
+
+
+def _unlike(given: Answer, reason: str) -> Answer:
+    return replace(given, refer=True, unlike=True, reasons=[reason, *given.reasons])
 
 
 def chosen_point(bundle: Bundle, rule: str | None) -> Mapping[str, Any]:

@@ -14,7 +14,12 @@ from nevus.reports.run import Run
 from nevus.reports.svg import inline
 from nevus.reports.wording import count, with_interval
 
-_NAMES = {"energy": "energy", "mahalanobis": "Mahalanobis distance", "isolation": "isolation forest"}
+_NAMES = {
+    "mahalanobis": "Mahalanobis distance",
+    "energy": "energy",
+    "class_mahalanobis": "distance to the nearest class",
+    "isolation": "isolation forest",
+}
 _MOST_CURVES = 7
 
 
@@ -105,7 +110,7 @@ def _table(name: str, other: dict[str, Any]) -> Html:
             _NAMES[score],
             with_interval(found["auroc"]),
             with_interval(found["accepted_at_95"]),
-            *(with_interval(found["refused"][share]) for share in shares),
+            *(with_interval(found["refused"][share]) if share in found["refused"] else "" for share in shares),
         )
         for score, found in other["scores"].items()
     ]
@@ -120,7 +125,7 @@ def _pictures(folder: Path, document: dict[str, Any]) -> list[Html]:
         shown = []
         for example in content["examples"]:
             scores = ", ".join(
-                f"{_NAMES[score]} {value:,.0f}" if score == "mahalanobis" else f"{_NAMES[score]} {value:.2f}"
+                f"{_NAMES[score]} {value:,.0f}" if "mahalanobis" in score else f"{_NAMES[score]} {value:.2f}"
                 for score, value in example["scores"].items()
             )
             said = f"{'referred' if example['refused'] else 'accepted'}; {scores}"

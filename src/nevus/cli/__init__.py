@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from nevus.cli import data, measuring, papers, results, training
+from nevus.cli import data, measuring, papers, predicting, results, training
 from nevus.cli.audit import audit
 from nevus.cli.ensemble import ensemble
 from nevus.cli.networks import networks
@@ -45,7 +45,7 @@ app.command()(novelty)
 app.command("add-novelty")(add_novelty)
 app.command()(views)
 app.command()(track)
-app.command()(results.predict)
+app.command()(predicting.predict)
 app.command("write-submission")(write_submission)
 app.command()(networks)
 app.command("check-paper")(papers.check_paper)

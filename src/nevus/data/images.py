@@ -187,7 +187,7 @@ def _decode(content: bytes, name: str, short_side: int | None) -> tuple[Pixels, 
     except UnidentifiedImageError as error:
         raise DataError(f"{name}: not an image that can be read. Expected {', '.join(SUFFIXES)}.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(too_large(name, str(error))) from error
+        raise DataError(too_large(name, str(error).rstrip("."))) from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise DataError(f"{name}: the image is damaged or cut short ({error}). Copy it again from its source.") from error
     transposed = _ORIENTATIONS.get(orientation, (False,))[0]

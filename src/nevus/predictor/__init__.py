@@ -17,12 +17,14 @@ from safetensors.numpy import load_file
 
 from nevus.bundle import Bundle
 from nevus.data.augment import VIEWS, View, centre_matrix, warp
+from nevus.data.cases import Case
 from nevus.data.crops import split_crop
 from nevus.data.images import Pixels, load_image, shrink
 from nevus.data.metadata import MetadataEncoder
-from nevus.errors import BundleError
+from nevus.errors import BundleError, DataError
 from nevus.metrics.novelty import Novelty
-from nevus.predictor.answer import Answer, Probabilities, answer, chosen_point, stated_priors, with_novelty
+from nevus.predictor.answer import Answer, Probabilities, answer, chosen_point, stated_priors, with_novelty, with_set
+from nevus.predictor.stream import Unreadable, predict_stream
 
 __all__ = ["Answer", "Outputs", "Predictor", "Probabilities", "input_sizes", "softmax"]
 
@@ -101,6 +103,11 @@ class Predictor:
         return int(self._preprocessing["short_side"])
 
     @property
+    def cropped(self) -> bool:
+        """Whether the bundle answers for lesions cropped by their masks, and not for whole images."""
+        return bool(self._crop != "none")
+
+    @property
     def crop_margin(self) -> float:
         """How much is left about each lesion, for `nevus.data.masks.crop_paths`; a bundle trained on whole images has none."""
         if self._crop == "none":
@@ -115,16 +122,38 @@ class Predictor:
         images
             Paths; of a bundle that was trained on crops, as `nevus.data.masks.crop_paths` makes them.
         metadata
-            Columns `age_years`, `sex`, `site`, each as long as `images`; a column, or a value ("" or NaN), may be missing.
+            Columns `age_years`, `sex`, `site`, each as long as `images`; a column, or a value ("" or NaN), may be missing. What
+            a DICOM file says is used where nothing else is known.
+
+        Raises
+        ------
+        DataError
+            An image cannot be read.
+        BundleError
+            The bundle was trained on crops and whole images are given, or the other way round.
         """
-        outputs = self.predict_outputs(images, metadata)
+        known = {name: values for name, values in (metadata or {}).items() if name in ("age_years", "sex", "site")}
+        cases = [Case.of(image, **{name: values[row] for name, values in known.items()}) for row, image in enumerate(images)]
+        answers = []
+        for batch in predict_stream(self, cases):
+            for said in batch:
+                if isinstance(said, Unreadable):
+                    raise DataError(said.error)
+                answers.append(said)
+        return answers
+
+    def answers(self, images: Sequence[Path | str], outputs: Outputs) -> list[Answer]:
+        """What is made of a batch's outputs: an answer for each image, which is called by its path."""
+        document = self.bundle.document
         probabilities, scores = self.probabilities(outputs.logits), self.novelty_scores(outputs)
         answers = []
         for index, (path, row) in enumerate(zip(images, probabilities, strict=True)):
             said = answer(split_crop(path)[0], row, self.bundle.classes, self._point, self._priors)
+            if "conformal" in document:
+                said = with_set(said, document["conformal"])
             if scores is not None:
                 own = {name: float(values[index]) for name, values in scores.items()}
-                said = with_novelty(said, own, self.bundle.document["novelty"])
+                said = with_novelty(said, own, document["novelty"])
             answers.append(said)
         return answers
 
@@ -150,9 +179,7 @@ class Predictor:
         BundleError
             The bundle was trained on crops and whole images are given, or the other way round.
         """
-        wrong = [path for path in images if (split_crop(path)[1] is None) == (self._crop != "none")]
-        if wrong:
-            self._refuse(f"{wrong[0]} is {'a whole image' if self._crop != 'none' else 'a part of an image'}")
+        self.check_crops(images)
         columns = metadata or {}
         starts, short_side = range(0, len(images), batch_size), self._preprocessing["short_side"]
         parts = []
@@ -164,6 +191,12 @@ class Predictor:
             return Outputs(np.zeros((0, len(self.bundle.classes)), np.float32), None)
         features = [part.features for part in parts if part.features is not None]
         return Outputs(np.concatenate([part.logits for part in parts]), np.concatenate(features) if features else None)
+
+    def check_crops(self, images: Sequence[Path | str]) -> None:
+        """Refuse whole images where the bundle was trained on crops, and the other way round, with a `BundleError`."""
+        wrong = [path for path in images if (split_crop(path)[1] is None) == self.cropped]
+        if wrong:
+            self._refuse(f"{wrong[0]} is {'a whole image' if self.cropped else 'a part of an image'}")
 
     def probabilities(self, logits: NDArray[np.float32]) -> Probabilities:
         """Calibrated probabilities of logits, at the bundle's temperature."""

@@ -1,10 +1,14 @@
 """The command line as a stranger meets it: exit codes, one document on standard output, messages instead of tracebacks."""
 
+import io
 import json
 import shutil
+import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -25,6 +29,7 @@ def bundle(phantoms: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Bund
     settings = [
         "data.task=malignant",
         "data.size=32",
+        "data.validation_share=0.3",
         "model.backbone=resnet10t",
         "model.fusion.kind=concat",
         "training.epochs=1",
@@ -63,8 +68,8 @@ def test_predict_with_any_subset_of_the_metadata(
         code, out, _ = nevus(monkeypatch, capsys, "predict", image, "--bundle", bundle.path, "--json", *subset)
         assert code == 0
         (answer,) = json.loads(out)
-        known = ("image", "probabilities", "malignant_probability", "decision", "refer", "reasons", "novelty", "unlike")
-        assert set(answer) == set(known)
+        always = {"image", "probabilities", "malignant_probability", "decision", "refer", "reasons"}
+        assert set(answer) == always | {"novelty", "unlike", "prediction_set"}
         assert set(answer["novelty"]) == {"energy", "mahalanobis"}
         assert sum(answer["probabilities"].values()) == pytest.approx(1)
         assert answer["malignant_probability"] == pytest.approx(answer["probabilities"]["malignant"])
@@ -78,7 +83,7 @@ def test_predict_decides_at_the_bundles_threshold_not_at_a_half(bundle: Bundle, 
     for answer in answers:
         assert answer.decision == ("malignant" if answer.probabilities["malignant"] >= threshold else "benign")
         unlike = any(reason.startswith("unlike the training images") for reason in answer.reasons)
-        assert answer.refer == (answer.decision == "malignant" or unlike)
+        assert answer.refer == (answer.decision == "malignant" or unlike or answer.prediction_set != ["benign"])
     assert {answer.decision for answer in answers} == {"benign", "malignant"}
 
 
@@ -143,6 +148,102 @@ def test_any_image_a_user_may_have_gets_an_answer(bundle: Bundle, tmp_path: Path
     cv2.imwrite(str(tmp_path / "large.jpg"), cv2.resize(colour, (3000, 2000)))
     for answer in Predictor(bundle).predict(sorted(tmp_path.iterdir())):
         assert 0 <= answer.malignant_probability <= 1
+
+
+def test_predict_writes_thousands_into_a_file_that_evaluate_reads(
+    bundle: Bundle, phantoms: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "answers.csv"
+    words = ["predict", phantoms.path, "--bundle", bundle.path, "--out", out]
+    code, stdout, err = nevus(monkeypatch, capsys, *words)
+    assert (code, stdout) == (0, f"{out}: {len(phantoms)} of {len(phantoms)} images answered.\n")
+    assert err.count("not for diagnosis") == 1
+    table = pd.read_csv(out)
+    columns = {name: phantoms.frame[name].to_numpy() for name in ("age_years", "sex", "site")}
+    expected = Predictor(bundle).predict(phantoms.paths(), columns)
+    assert table["p_malignant"].tolist() == [answer.probabilities["malignant"] for answer in expected]
+    assert table["decision"].tolist() == [answer.decision for answer in expected]
+    assert table["novelty"].tolist() == [answer.novelty["mahalanobis"] for answer in expected]
+    code, stdout, _ = nevus(monkeypatch, capsys, "evaluate", out, "--truth", phantoms.path, "--threshold", 0.5, "--json")
+    assert code == 0
+    assert json.loads(stdout)["num_images"] == len(phantoms)
+    before = out.read_bytes()
+    code, _, err = nevus(monkeypatch, capsys, *words, "--operating-point", "sensitivity:0.95")
+    assert code == 2
+    assert "operating point: none, now sensitivity:0.95" in err
+    assert out.read_bytes() == before
+
+
+def test_predict_reads_a_table_a_list_and_standard_input_alike(
+    bundle: Bundle, phantoms: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = phantoms.paths()[0]
+    table, paths = tmp_path / "cases.csv", tmp_path / "paths.txt"
+    table.write_text(f"image,age_approx,localization\n{image.name},61,back\n")
+    paths.write_text(f"{image}\n")
+    given = ["--age", 61, "--site", "back"]
+    answers = []
+    for words in ([image, *given], [table, "--images", image.parent], ["--from-list", paths, *given], ["-", *given]):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(image.read_bytes()), isatty=lambda: False))
+        code, out, _ = nevus(monkeypatch, capsys, "predict", *words, "--bundle", bundle.path, "--json")
+        assert code == 0
+        (answer,) = json.loads(out)
+        assert answer.pop("image") in (str(image), "-")
+        answers.append(answer)
+    assert answers == [answers[0]] * 4
+    code, out, err = nevus(monkeypatch, capsys, "predict", "--bundle", bundle.path)
+    assert (code, out) == (2, "")
+    assert "nothing to read" in err
+    table.write_text("image,age,sex\nno.jpg,1000,x\n")
+    code, out, err = nevus(monkeypatch, capsys, "predict", table, "--images", image.parent, "--bundle", bundle.path)
+    assert (code, out) == (2, "")
+    assert all(f"row 2: {fault}" in err for fault in ("image 'no.jpg'", "age '1000'", "sex 'x'"))
+
+
+def test_no_bad_image_gets_a_confident_answer_and_none_costs_another_its_own(
+    bundle: Bundle, phantoms: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    huge = bytearray(cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))[1].tobytes())
+    place = huge.index(b"\xff\xc0") + 5
+    huge[place : place + 4] = struct.pack(">HH", 30_000, 30_000)
+    bad = {"a.jpg": (bytes(huge), "at most 64 megapixels are read"), "b.jpg": (b"hello", "not an image that can be read")}
+    bad["c.png"] = (cv2.imencode(".png", np.zeros((1, 1, 3), np.uint8))[1].tobytes(), "1 x 1 pixels; at least 16")
+    for name, (content, message) in bad.items():
+        (tmp_path / name).write_bytes(content)
+        code, out, err = nevus(monkeypatch, capsys, "predict", tmp_path / name, "--bundle", bundle.path, "--json")
+        assert (code, out) == (2, "")
+        assert message in err
+    cv2.imwrite(str(tmp_path / "flat.png"), np.full((60, 80, 3), 150, np.uint8))
+    shutil.copy(phantoms.paths()[0], tmp_path / "good.jpg")
+    code, out, err = nevus(monkeypatch, capsys, "predict", tmp_path, "--bundle", bundle.path, "--json")
+    assert code == 2
+    assert [Path(answer["image"]).name for answer in json.loads(out)] == ["flat.png", "good.jpg"]
+    assert json.loads(out)[0]["refer"]
+    assert "one flat colour" in json.loads(out)[0]["reasons"][-1]
+    assert "3 of 5 images cannot be read" in err
+    assert all(f"{name}: " in err for name in bad)
+
+
+@pytest.mark.slow
+def test_a_run_killed_again_and_again_writes_what_one_that_was_left_alone_does(
+    bundle: Bundle, phantoms: Manifest, tmp_path: Path
+) -> None:
+    """With SIGKILL, wherever it happens to be; a photo that is listed twice is two cases."""
+    (tmp_path / "paths.txt").write_text("".join(f"{path}\n" for path in phantoms.paths() * 8))
+    command = [sys.executable, "-m", "nevus", "predict", "--from-list", "paths.txt", "--bundle", str(bundle.path), "--out"]
+    subprocess.run([*command, "whole.csv"], cwd=tmp_path, check=True, capture_output=True)
+    part, sizes = tmp_path / "a.csv.part", [0]
+    for _ in range(4):
+        process = subprocess.Popen([*command, "a.csv"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not (part.exists() and part.stat().st_size > sizes[-1]):
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+        sizes.append(part.stat().st_size if part.exists() else sizes[-1])
+        assert not (tmp_path / "a.csv").exists()
+    assert sizes == sorted(set(sizes)), "each went on where the one before was"
+    subprocess.run([*command, "a.csv"], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
 @pytest.mark.slow

@@ -104,7 +104,8 @@ def test_a_melanoma_that_is_the_likeliest_answer_is_referred_below_its_threshold
     assert likeliest
     for answer in answers:
         assert answer.decision != "mel", "below the threshold"
-        assert answer.refer == (answer in likeliest)
+        assert answer in likeliest or "most probable class" not in " ".join(answer.reasons)
+        assert answer.refer or answer not in likeliest
     assert all("mel is the most probable class, though below" in " ".join(answer.reasons) for answer in likeliest)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from nevus.cli import data, measuring, papers, results, training
+from nevus.cli import data, measuring, papers, predicting, results, training
 from nevus.cli.audit import audit
 from nevus.cli.bundle import bundles
 from nevus.cli.ensemble import ensemble
@@ -46,7 +46,7 @@ app.command()(measuring.robustness)
 app.command()(novelty)
 app.command()(views)
 app.command()(track)
-app.command()(results.predict)
+app.command()(predicting.predict)
 app.command()(export)
 app.command("write-submission")(write_submission)
 app.command()(networks)

@@ -1,16 +1,12 @@
-"""Verbs that judge, show and predict."""
+"""Verbs that judge and show."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from nevus.cli.arguments import AsJson, Prevalence, print_json, read_prevalence
+from nevus.cli.arguments import AsJson, print_json
 from nevus.errors import DataError
-
-if TYPE_CHECKING:
-    from nevus.predictor import Answer
 
 
 def evaluate(
@@ -100,73 +96,3 @@ def report(
 
     page = write_report(runs, out or runs[0] / "report.html")
     typer.echo("\n".join(map(str, [page, page.with_suffix(".md"), *([page.with_name(CARD)] if len(runs) == 1 else [])])))
-
-
-def predict(
-    images: Annotated[list[Path], typer.Argument(help="image files, or folders of them")],
-    bundle: Annotated[Path, typer.Option(help="a bundle: a folder that fit or cross-validate wrote, or a .nevus file")],
-    age: Annotated[float | None, typer.Option(min=0, max=120, help="the patient's age, years")] = None,
-    sex: Annotated[str | None, typer.Option(help="female or male")] = None,
-    site: Annotated[str | None, typer.Option(help="body site, as in back, scalp, lower extremity")] = None,
-    masks: Annotated[
-        Path | None, typer.Option(help="folder of the lesions' masks, NAME.png for NAME.jpg; for a model trained on crops")
-    ] = None,
-    operating_point: Annotated[
-        str | None, typer.Option(help="another of the bundle's operating points, as in sensitivity:0.95; its card lists them")
-    ] = None,
-    prevalence: Prevalence = None,
-    as_json: AsJson = False,
-) -> None:
-    """Probabilities and a decision for each image, with any subset of the metadata or none."""
-    from dataclasses import asdict
-
-    from nevus.data import taxonomy
-    from nevus.data.containers import container_of
-    from nevus.data.images import find_images
-    from nevus.data.masks import crop_paths
-    from nevus.predictor import Predictor
-
-    known = {"age_years": age, "sex": _understood("--sex", sex, taxonomy.sex), "site": _understood("--site", site, taxonomy.site)}
-    paths = find_images(images)
-    metadata = {name: [value] * len(paths) for name, value in known.items()}
-    predictor = Predictor(bundle, operating_point=operating_point, prevalence=read_prevalence(prevalence))
-    if masks:
-        names = [inside[1] if (inside := container_of(path)) else path.stem for path in paths]
-        paths = crop_paths(paths, names, masks, predictor.crop_margin)
-    answers = predictor.predict(paths, metadata)
-    if as_json:
-        # What was not asked for has no key.
-        print_json([{key: value for key, value in asdict(answer).items() if value is not None} for answer in answers])
-        return
-    for answer in answers:
-        typer.echo(_describe(answer))
-    typer.echo("Not a medical device and not for diagnosis.", err=True)
-
-
-def _understood(option: str, text: str | None, mapping: Callable[[str], str | None]) -> str:
-    """A word of the taxonomy, or an error: a site that was given and silently ignored would be worse than none."""
-    word = mapping(text or "")
-    if word is None:
-        from nevus.data.taxonomy import SEXES, SITES
-
-        known = ", ".join(SEXES if option == "--sex" else SITES)
-        raise DataError(f"{option} {text!r}: expected one of {known}, or a common name for one.")
-    return word
-
-
-def _describe(answer: "Answer") -> str:
-    ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])
-    shown = "  ".join(f"{name} {probability:.3f}" for name, probability in ranked)
-    before = ""
-    if answer.unshifted:
-        before = "\n  before the prevalence: " + "  ".join(f"{name} {answer.unshifted[name]:.3f}" for name, _ in ranked)
-    if answer.unlike:
-        first, *rest = answer.reasons
-        said = [f"{answer.image}: refer, no diagnosis: {first}", *(f"  {reason}" for reason in rest)]
-        return "\n".join([*said, f"  the model's answer, which means nothing here: {answer.decision}  {shown}{before}"])
-    why = f" ({'; '.join(answer.reasons)})" if answer.reasons else ""
-    referral = "have a doctor look" if answer.refer else "no referral"
-    return (
-        f"{answer.image}: {answer.decision}, {referral}{why}\n  {shown}{before}\n"
-        f"  malignant in all: {answer.malignant_probability:.3f}"
-    )

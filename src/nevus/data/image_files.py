@@ -12,22 +12,12 @@ import pyarrow
 import pyarrow.compute
 
 from nevus.data.containers import CONTAINERS, list_keys, split_name
+from nevus.data.image_ids import plain_id
 from nevus.data.images import SUFFIXES
 from nevus.data.tables import as_arrow, number_values
 from nevus.errors import DataError, NevusError, listed
 
 _LOG = logging.getLogger("nevus")
-
-
-def plain_id(name: str) -> str:
-    """An image's id as every table writes it: no folder, no suffix, no "_downsampled".
-
-    >>> plain_id("images/ISIC_0000001_downsampled.jpg")
-    'ISIC_0000001'
-    """
-    last = name.strip().rstrip("/").rpartition("/")[2]
-    stem, dot, suffix = last.rpartition(".")
-    return (stem if stem and dot + suffix.lower() in SUFFIXES else last).removesuffix("_downsampled")
 
 
 def index_images(folders: Sequence[Path]) -> dict[str, Path]:

@@ -93,7 +93,17 @@ def read_reduced(path: Path | str, short_side: int) -> Pixels:
         As for `load_image`.
     """
     whole, crop = split_crop(path)
-    image = _cut(read_image(whole), crop, whole) if crop else _decode(read_bytes(path), str(path), short_side)[0]
+    if crop:
+        return _averaged(_cut(read_image(whole), crop, whole), short_side)
+    return decode_reduced(read_bytes(path), str(path), short_side)
+
+
+def decode_reduced(content: bytes, name: str, short_side: int) -> Pixels:
+    """`read_reduced` for a whole image's bytes; `name` is what errors call it."""
+    return _averaged(_decode(content, name, short_side)[0], short_side)
+
+
+def _averaged(image: Pixels, short_side: int) -> Pixels:
     height, width = image.shape[:2]
     parts = parts_of(height, width, short_side)
     return _area_resize(image, ((height + parts // 2) // parts, (width + parts // 2) // parts))
@@ -217,7 +227,7 @@ def _decode(content: bytes, name: str, short_side: int | None) -> tuple[Pixels, 
     except UnidentifiedImageError as error:
         raise DataError(f"{name}: not an image that can be read. Expected {', '.join(SUFFIXES)}.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(too_large(name, str(error))) from error
+        raise DataError(too_large(name, str(error).rstrip("."))) from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise DataError(f"{name}: the image is damaged or cut short ({error}). Copy it again from its source.") from error
     transposed = _ORIENTATIONS.get(orientation, (False,))[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nevus.data import taxonomy
-from nevus.data.image_files import plain_id
+from nevus.data.image_ids import plain_id
 from nevus.data.manifest import COLUMNS
 from nevus.data.tables import read_table
 from nevus.errors import DataError, listed

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from nevus.data import taxonomy
-from nevus.data.image_files import plain_id
+from nevus.data.image_ids import plain_id
 from nevus.data.sources import ONE_HOT
 from nevus.errors import DataError, listed
 from nevus.evaluation.prediction_rows import (

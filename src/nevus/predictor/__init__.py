@@ -18,13 +18,24 @@ from safetensors.numpy import load
 from nevus.bundle import Bundle
 from nevus.bundle.schema import check_schema
 from nevus.data.augment import VIEWS, seen
+from nevus.data.cases import Case
 from nevus.data.crops import split_crop
 from nevus.data.images import Pixels, is_blank, read_reduced
 from nevus.data.metadata import MetadataEncoder, coded
-from nevus.errors import BundleError
+from nevus.errors import BundleError, DataError
 from nevus.metrics.novelty import Novelty
-from nevus.predictor.answer import Answer, Probabilities, answer, chosen_point, stated_priors, with_novelty, without_content
+from nevus.predictor.answer import (
+    Answer,
+    Probabilities,
+    answer,
+    chosen_point,
+    stated_priors,
+    with_novelty,
+    with_set,
+    without_content,
+)
 from nevus.predictor.session import open_session, ports
+from nevus.predictor.stream import Unreadable, predict_stream
 
 __all__ = ["Answer", "Outputs", "Predictor", "Probabilities", "softmax"]
 
@@ -104,6 +115,11 @@ class Predictor:
         return int(max([self._preprocessing["size"], *self._preprocessing["resolutions"]]))
 
     @property
+    def cropped(self) -> bool:
+        """Whether the bundle answers for lesions cropped by their masks, and not for whole images."""
+        return bool(self._crop != "none")
+
+    @property
     def crop_margin(self) -> float:
         """How much is left about each lesion, for `nevus.data.masks.crop_paths`; a bundle trained on whole images has none."""
         if self._crop == "none":
@@ -118,15 +134,36 @@ class Predictor:
         images
             Paths; of a bundle that was trained on crops, as `nevus.data.masks.crop_paths` makes them.
         metadata
-            Columns `age_years`, `sex`, `site`, each as long as `images`; a column, or a value ("" or NaN), may be missing.
+            Columns `age_years`, `sex`, `site`, each as long as `images`; a column, or a value ("" or NaN), may be missing. What
+            a DICOM file says is used where nothing else is known.
+
+        Raises
+        ------
+        DataError
+            An image cannot be read.
+        BundleError
+            The bundle was trained on crops and whole images are given, or the other way round.
         """
-        outputs = self.predict_outputs(images, metadata)
+        known = {name: values for name, values in (metadata or {}).items() if name in ("age_years", "sex", "site")}
+        cases = [Case.of(image, **{name: values[row] for name, values in known.items()}) for row, image in enumerate(images)]
+        answers = []
+        for batch in predict_stream(self, cases):
+            for said in batch:
+                if isinstance(said, Unreadable):
+                    raise DataError(said.error)
+                answers.append(said)
+        return answers
+
+    def answers(self, images: Sequence[Path | str], outputs: Outputs) -> list[Answer]:
+        """What is made of a batch's outputs: an answer for each image, which is called by its path."""
+        document = self.bundle.document
         probabilities, scores = self.probabilities(outputs.logits), self.novelty_scores(outputs)
         answers = []
         for index, (path, row) in enumerate(zip(images, probabilities, strict=True)):
             said = answer(split_crop(path)[0], row, self.bundle.classes, self._point, self._priors)
+            said = with_set(said, document["conformal"])
             own = {name: float(values[index]) for name, values in scores.items()}
-            said = with_novelty(said, own, self.bundle.document["novelty"])
+            said = with_novelty(said, own, document["novelty"])
             answers.append(without_content(said) if outputs.blank[index] else said)
         return answers
 
@@ -155,15 +192,19 @@ class Predictor:
         BundleError
             The bundle was trained on crops and whole images are given, or the other way round.
         """
-        wrong = [path for path in images if (split_crop(path)[1] is None) == (self._crop != "none")]
-        if wrong:
-            self._refuse(f"{wrong[0]} is {'a whole image' if self._crop != 'none' else 'a part of an image'}")
+        self.check_crops(images)
         columns, parts = metadata or {}, []
         with ThreadPoolExecutor() as pool:
             for start, batch in _loaded(pool, images, self.side, batch_size):
                 part = {name: values[start : start + batch_size] for name, values in columns.items()}
                 parts.append(self.outputs(batch, part, cropped=self._crop != "none"))
         return _joined(parts) if parts else self._none()
+
+    def check_crops(self, images: Sequence[Path | str]) -> None:
+        """Refuse whole images where the bundle was trained on crops, and the other way round, with a `BundleError`."""
+        wrong = [path for path in images if (split_crop(path)[1] is None) == self.cropped]
+        if wrong:
+            self._refuse(f"{wrong[0]} is {'a whole image' if self.cropped else 'a part of an image'}")
 
     def probabilities(self, logits: NDArray[np.float32]) -> Probabilities:
         """Calibrated probabilities of logits, at the bundle's temperature."""

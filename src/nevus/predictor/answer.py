@@ -1,7 +1,7 @@
 """What is made of probabilities: a decision at an operating point, a referral with its reasons, another prevalence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,10 @@ class Answer:
     """What nevus says of one image. `decision` is at the operating point; `refer` means: have a doctor look.
 
     Where a prevalence was stated, `probabilities` are at it and `unshifted` as the bundle gives them; the decision is the same.
-    `novelty` says by each score how unlike the training images it is; None of a bundle that was written without the scores.
-    Where `unlike` is true the probabilities and the decision mean nothing, and the first of the reasons says why.
+    `novelty` says by each score how unlike the training images it is. Where `unlike` is true the probabilities and the decision
+    mean nothing, and the first of the reasons says why. `prediction_set` has the classes that cannot be ruled out, so that 90 of
+    100 sets hold the true one; None where a bundle promises none. `metadata_from_file` is what was taken from a DICOM file
+    because nothing else was said; None where nothing was.
     """
 
     image: str
@@ -35,12 +37,18 @@ class Answer:
     unshifted: dict[str, float] | None = None
     novelty: dict[str, float] | None = None
     unlike: bool = False
+    prediction_set: list[str] | None = None
+    metadata_from_file: dict[str, float | str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as programs read it; what there is nothing to say of has no key."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 def answer(image: str, row: Probabilities, classes: Sequence[str], point: Mapping[str, Any], priors: Priors | None) -> Answer:
     """Decide on probabilities (C,) at an operating point; with `priors` they are shown where the classes have other shares."""
     probabilities = dict(zip(classes, row.tolist(), strict=True))
-    malignant = [name for name in classes if name in MALIGNANT or name == "malignant"]
+    malignant = [name for name in classes if is_malignant(name)]
     malignant_probability = sum(probabilities[name] for name in malignant)
     positive, threshold = point["positive"], point["threshold"]
     others = {name: p for name, p in probabilities.items() if name != positive}
@@ -68,6 +76,32 @@ def answer(image: str, row: Probabilities, classes: Sequence[str], point: Mappin
     return Answer(image, shifted, sum(shifted[name] for name in malignant), decision, refer, reasons, probabilities)
 
 
+def with_set(given: Answer, document: Mapping[str, Any]) -> Answer:
+    """Add the set of classes that cannot be ruled out, and refer where it leaves open whether the lesion is malignant.
+
+    It does where it holds a malignant class beside a decision for a benign one, and where it is empty. How many classes it holds
+    does not matter: two kinds of benign lesions ask for no doctor. `document` is the bundle's `conformal`. A stated prevalence
+    changes no set, since the promise is about patients like the validation images'.
+    """
+    if document["decides"] is None:
+        return given
+    probabilities = given.unshifted or given.probabilities
+    limit = document["quantiles"][document["decides"]]
+    members = [name for name in sorted(probabilities, key=lambda name: -probabilities[name]) if 1 - probabilities[name] <= limit]
+    share = f"{float(document['decides']):.0%}"
+    reasons, refer = list(given.reasons), given.refer
+    if not members:
+        reasons.append(f"no class is probable enough for the {share} set")
+        refer = True
+    elif len({is_malignant(name) for name in members}) == 2:
+        reasons.append(f"the {share} set leaves open whether it is malignant: {', '.join(members)}")
+        refer = True
+    elif is_malignant(members[0]) and not is_malignant(given.decision):
+        reasons.append(f"the {share} set holds nothing benign: {', '.join(members)}")
+        refer = True
+    return replace(given, prediction_set=members, refer=refer, reasons=reasons)
+
+
 def with_novelty(given: Answer, scores: dict[str, float], document: Mapping[str, Any]) -> Answer:
     """Refer what is unlike the training images, whatever was decided of it; `document` is the bundle's `novelty`."""
     name, accepted = document["decides"], document["accepted"]
@@ -87,6 +121,11 @@ def without_content(given: Answer) -> Answer:
 
 def _unlike(given: Answer, reason: str) -> Answer:
     return replace(given, refer=True, unlike=True, reasons=[reason, *given.reasons])
+
+
+def is_malignant(name: str) -> bool:
+    """Whether a class, a diagnosis or "malignant", is cancer or its precursor."""
+    return name in MALIGNANT or name == "malignant"
 
 
 def chosen_point(bundle: Bundle, rule: str | None) -> Mapping[str, Any]:

@@ -29,6 +29,7 @@ from nevus.provenance import provenance
 from nevus.recipe import Recipe
 from nevus.training.card import model_card
 from nevus.training.checkpoint import save_weights
+from nevus.training.conformal import fit_conformal
 from nevus.training.loader import Examples
 from nevus.training.log import LiveProgress
 from nevus.training.loop import train
@@ -133,6 +134,7 @@ def fit_rows(
         "operating_points": _operating_points(run, softmax(logits, temperature), targets),
         "prior": _prior(run, parts),
         "novelty": limits,
+        "conformal": fit_conformal(softmax(logits, temperature), targets, groups),
         "precision": run.precision,
         "provenance": provenance(),
     }

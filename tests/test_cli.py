@@ -219,7 +219,7 @@ def test_no_bad_image_gets_a_confident_answer_and_none_costs_another_its_own(
     assert code == 2
     assert [Path(answer["image"]).name for answer in json.loads(out)] == ["flat.png", "good.jpg"]
     assert json.loads(out)[0]["refer"]
-    assert "one flat colour" in json.loads(out)[0]["reasons"][-1]
+    assert "almost of one colour" in json.loads(out)[0]["reasons"][0]
     assert "3 of 5 images cannot be read" in err
     assert all(f"{name}: " in err for name in bad)
 

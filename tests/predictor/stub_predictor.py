@@ -18,10 +18,11 @@ class StubPredictor:
     """`asked` has the metadata of every batch that was predicted."""
 
     cropped = False
-    short_side = 40
+    side = 40
 
     def __init__(self, classes: Sequence[str] = CLASSES, checksum: str = "0" * 64) -> None:
-        self.bundle = SimpleNamespace(classes=tuple(classes), document={"checksum": checksum}, path=Path("stub"))
+        document = {"checksum": checksum, "novelty": {"decides": "mahalanobis"}}
+        self.bundle = SimpleNamespace(classes=tuple(classes), document=document, path=Path("stub"))
         self.asked: list[Mapping[str, Sequence[Any]]] = []
 
     def check_crops(self, images: Sequence[Path | str]) -> None:

@@ -154,7 +154,7 @@ def test_unreadable_images_are_rows_with_an_error_and_cost_no_other_answer(tmp_p
     written(cases, tmp_path / "a.jsonl")
     objects = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     assert set(objects[3]) == {"image", "error"}
-    assert set(objects[4]) == {"image", "probabilities", "malignant_probability", "decision", "refer", "reasons"}
+    assert set(objects[4]) == {"image", "probabilities", "malignant_probability", "decision", "refer", "reasons", "unlike"}
 
 
 def test_a_submission_lacks_no_row_and_is_written_once_all_can_be_read(tmp_path: Path) -> None:

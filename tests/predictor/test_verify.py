@@ -24,6 +24,7 @@ DOCUMENT: dict[str, Any] = {
     "metadata": {"fields": [], "age_mean": 50.0, "age_sd": 10.0, "categories": {}},
     "temperature": 1.25,
     "operating_point": {"positive": "malignant", "rule": "youden", "threshold": 0.5},
+    "conformal": {"decides": None, "reason": "there are no validation images"},
     "novelty": {"decides": "energy", "accepted": None, "thresholds": {}},
 }
 INPUTS, OUTPUTS = ports(Bundle(Path("small"), DOCUMENT))

@@ -17,7 +17,13 @@ from nevus.networks.classifier import LesionClassifier
 from nevus.recipe import Recipe
 
 SIZE = 32
-SETTINGS = ["data.size=32", "data.views=2", "model.backbone=resnet10t", "model.fusion.kind=concat", "model.attention.kind=zoom_se"]
+SETTINGS = [
+    "data.size=32",
+    "data.views=2",
+    "model.backbone=resnet10t",
+    "model.fusion.kind=concat",
+    "model.attention.kind=zoom_se",
+]
 
 
 def exportable(path: Path, manifest: Manifest, task: str = "malignant") -> Bundle:

@@ -49,7 +49,7 @@ def export(
     BundleError
         The file does not answer as the trained model does.
     DataError
-        There is no such format, or the photos cannot be read or are too few.
+        There is no such format, `out` lies in the bundle, or the photos cannot be read or are too few.
 
     Examples
     --------
@@ -58,6 +58,8 @@ def export(
     if to not in TARGETS:
         raise DataError(f"--to {to}: there is no such format. There are {', '.join(TARGETS)}.")
     opened = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    if out.resolve().is_relative_to(opened.path.resolve()):
+        raise DataError(f"--out {out}: lies in the bundle, whose files are under a hash. Choose another place.")
     source = Source(opened, read_photos(images, opened, masks), out, num_images)
     with replacing(out) as path:
         found = TARGETS[to](source, path)

@@ -4,14 +4,23 @@ from safetensors.torch import load
 
 from nevus.bundle import Bundle
 from nevus.data.metadata import MetadataEncoder
+from nevus.errors import BundleError
 from nevus.exporters.served import Served
 from nevus.networks.classifier import LesionClassifier
 from nevus.recipe import ModelRecipe
 
 
 def load_network(bundle: Bundle) -> LesionClassifier:
-    """A bundle's network with its weights, for torch."""
+    """A bundle's network with its weights, for torch.
+
+    Raises
+    ------
+    BundleError
+        The bundle has no weights: it can predict, but nothing can be made of it.
+    """
     document = bundle.document
+    if "weights.safetensors" not in document["files"]:
+        raise BundleError(f"{bundle.path}: has no weights.safetensors. Give the bundle as training wrote it.")
     # Every weight comes from the bundle: none is fetched.
     model = ModelRecipe.model_validate({**document["recipe"]["model"], "pretrained": "none"})
     num_metadata = MetadataEncoder.from_json(document["metadata"]).num_features

@@ -1,5 +1,6 @@
 """Files for other runtimes answer as the trained model does, in those runtimes, or are not written."""
 
+import inspect
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,11 +13,15 @@ import torch
 from safetensors.torch import save_file
 
 from nevus.bundle import Bundle
+from nevus.cli.exporting import export as verb
 from nevus.data.metadata import MetadataEncoder
+from nevus.data.resample import stretch
 from nevus.errors import BundleError, NotAvailableError
+from nevus.exporters.coreml import convert_coreml
 from nevus.exporters.export import TARGETS, export
 from nevus.exporters.served import Served
 from nevus.exporters.square import Square
+from nevus.exporters.trained import load_network, serve
 from nevus.networks.classifier import LesionClassifier
 from nevus.recipe import ModelRecipe
 
@@ -124,13 +129,26 @@ def test_a_runtime_that_is_not_installed_is_named_with_its_extra(
 
 
 def test_the_targets_are_those_that_the_program_names(tmp_path: Path) -> None:
-    assert list(TARGETS) == ["onnx", "onnx-int8", "openvino", "litert", "executorch"]
+    found = ["onnx", "onnx-int8", "openvino", "litert", "executorch", *(["coreml"] if sys.platform == "darwin" else [])]
+    assert list(TARGETS) == found
+    named = inspect.signature(verb).parameters["to"].annotation.__metadata__[0].help
+    assert all(name in named for name in found)
+
+
+@pytest.mark.export
+@pytest.mark.slow
+def test_a_network_becomes_a_core_ml_program_of_named_inputs_and_outputs(tmp_path: Path) -> None:
+    """What Linux can see of it; macOS runs it, in the gate that every export passes."""
+    tools = pytest.importorskip("coremltools", reason="pip install 'nevus[train,coreml]', in an environment of its own")
+    bundle = bundle_of(tmp_path / "bundle", SOFT, ("age", "sex", "site"))
+    model = convert_coreml(Square(serve(load_network(bundle), bundle)).eval(), tools, skip_model_load=True)
+    described = model.get_spec().description
+    assert {value.name for value in described.input} == {"images", "age", "sex", "site"}
+    assert [value.name for value in described.output] == ["probabilities", "logits", "features"]
+    assert list(described.input[0].type.multiArrayType.shape) == [1, 64, 64, 3]
 
 
 def test_a_stretched_photo_is_answered_as_the_photo_is(tmp_path: Path) -> None:
-    from nevus.data.resample import stretch
-    from nevus.exporters.trained import load_network, serve
-
     bundle = bundle_of(tmp_path / "bundle", SOFT, ("age", "sex", "site"))
     served = serve(load_network(bundle), bundle)
     photo = np.random.default_rng(1).integers(0, 256, (70, 110, 3), np.uint8)

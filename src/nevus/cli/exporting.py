@@ -10,7 +10,7 @@ from nevus.cli.arguments import AsJson, need_torch, print_json
 
 def export(
     bundle: Annotated[Path, typer.Argument(help="a bundle that fit or cross-validate wrote")],
-    to: Annotated[str, typer.Option(help="onnx; onnx-int8, a quarter of its size; or openvino, litert, executorch")],
+    to: Annotated[str, typer.Option(help="onnx, onnx-int8, openvino, litert, executorch; on macOS coreml")],
     images: Annotated[
         Path,
         typer.Option(

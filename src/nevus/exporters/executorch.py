@@ -12,9 +12,7 @@ from nevus.exporters.parity import check_parity
 from nevus.exporters.quiet import quiet
 from nevus.exporters.runtimes import import_runtime
 from nevus.exporters.source import Source
-from nevus.exporters.square import Values, described, one_by_one, squared
-
-_INPUTS = ("images", "age", "sex", "site")
+from nevus.exporters.square import INPUTS, Values, described, one_by_one, squared
 
 
 def to_executorch(source: Source, path: Path) -> dict[str, Any]:
@@ -32,7 +30,7 @@ def to_executorch(source: Source, path: Path) -> dict[str, Any]:
     square = squared(source)
     exir, xnnpack = import_runtime("executorch", "executorch.exir", "executorch.backends.xnnpack.partition.xnnpack_partitioner")
     with quiet(), torch.no_grad():
-        exported = torch.export.export(square, tuple(square.example()[name] for name in _INPUTS))
+        exported = torch.export.export(square, tuple(square.example()[name] for name in INPUTS))
         lowered = exir.to_edge_transform_and_lower(exported, partitioner=[xnnpack.XnnpackPartitioner()])
         path.write_bytes(lowered.to_executorch().buffer)
     return {"parity": check_parity(one_by_one(open_executorch(path), square.size), source), "model": described(square)}
@@ -47,6 +45,6 @@ def open_executorch(path: Path) -> Callable[[Values], NDArray[Any]]:
     def answer(given: Values) -> NDArray[Any]:
         # The program owns the memory that the method runs in.
         assert program is not None
-        return np.asarray(method.execute([torch.from_numpy(given[name]) for name in _INPUTS])[0].clone())
+        return np.asarray(method.execute([torch.from_numpy(given[name]) for name in INPUTS])[0].clone())
 
     return answer

@@ -1,11 +1,13 @@
 """A bundle as a file for another runtime, written where it passes its gate and nowhere else."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nevus.bundle import Bundle
 from nevus.errors import DataError
+from nevus.exporters.coreml import to_coreml
 from nevus.exporters.executorch import to_executorch
 from nevus.exporters.int8 import to_onnx_int8
 from nevus.exporters.label import label
@@ -26,6 +28,8 @@ TARGETS: dict[str, Callable[[Source, Path], dict[str, Any]]] = {
     "openvino": to_openvino,
     "litert": to_litert,
     "executorch": to_executorch,
+    # No gate can open a Core ML file elsewhere.
+    **({"coreml": to_coreml} if sys.platform == "darwin" else {}),
 }
 
 

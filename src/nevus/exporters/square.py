@@ -15,6 +15,7 @@ from nevus.exporters.parity import Run
 from nevus.exporters.served import Served
 from nevus.exporters.source import Source
 
+INPUTS = ("images", "age", "sex", "site")
 # A phone's libraries have no 64-bit integers to give.
 _DTYPES = {"age": np.float32, "sex": np.int32, "site": np.int32}
 

@@ -15,7 +15,7 @@ from nevus.exporters.parity import check_parity
 from nevus.exporters.quiet import quiet
 from nevus.exporters.runtimes import import_runtime
 from nevus.exporters.source import Source
-from nevus.exporters.square import INPUTS, Square, Values, described, one_by_one, squared
+from nevus.exporters.square import INPUTS, OUTPUTS, Square, Values, described, one_by_one, squared
 
 
 def to_coreml(source: Source, path: Path) -> dict[str, Any]:
@@ -49,6 +49,7 @@ def convert_coreml(square: Square, tools: ModuleType, **options: Any) -> Any:
         exported = torch.export.export(square, tuple(square.example()[name] for name in INPUTS)).run_decompositions({})
         return tools.convert(
             exported,
+            outputs=[tools.TensorType(name=name) for name in OUTPUTS],
             convert_to="mlprogram",
             minimum_deployment_target=tools.target.iOS16,
             compute_precision=tools.precision.FLOAT32,

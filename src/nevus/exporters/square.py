@@ -16,6 +16,7 @@ from nevus.exporters.served import Served
 from nevus.exporters.source import Source
 
 INPUTS = ("images", "age", "sex", "site")
+OUTPUTS = ("probabilities", "logits", "features")
 # A phone's libraries have no 64-bit integers to give.
 _DTYPES = {"age": np.float32, "sex": np.int32, "site": np.int32}
 
@@ -73,8 +74,9 @@ class Square(nn.Module):
 
     def example(self) -> dict[str, torch.Tensor]:
         """Inputs of the right shapes and types, by name, to trace the network with."""
-        unknown = torch.tensor([-1], dtype=torch.int32)
-        return {"images": torch.zeros(1, self.size, self.size, 3), "age": torch.tensor([60.0]), "sex": unknown, "site": unknown}
+        # A tensor each: a converter may take one tensor given twice for one input.
+        codes = {name: torch.tensor([-1], dtype=torch.int32) for name in ("sex", "site")}
+        return {"images": torch.zeros(1, self.size, self.size, 3), "age": torch.tensor([60.0]), **codes}
 
 
 def squared(source: Source) -> Square:

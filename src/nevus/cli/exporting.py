@@ -10,7 +10,7 @@ from nevus.cli.arguments import AsJson, need_torch, print_json
 
 def export(
     bundle: Annotated[Path, typer.Argument(help="a bundle that fit or cross-validate wrote")],
-    to: Annotated[str, typer.Option(help="onnx, or onnx-int8: a quarter of its size")],
+    to: Annotated[str, typer.Option(help="onnx, onnx-int8, openvino, litert, executorch; on macOS coreml")],
     images: Annotated[
         Path,
         typer.Option(
@@ -55,4 +55,5 @@ def _account(document: dict[str, Any]) -> list[str]:
             f"On {gate['num_images']} others: {figures}; {gate['decisions_changed']} decisions changed, {gate['right_before']} "
             f"were right and {gate['right_after']} are."
         )
-    return [*lines, f"{document['bytes'] / 1e6:.1f} MB."]
+    size = document["bytes"] + document.get("weights", {}).get("bytes", 0)
+    return [*lines, f"{size / 1e6:.1f} MB."]

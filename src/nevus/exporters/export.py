@@ -1,22 +1,36 @@
 """A bundle as a file for another runtime, written where it passes its gate and nowhere else."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nevus.bundle import Bundle
 from nevus.errors import DataError
+from nevus.exporters.coreml import to_coreml
+from nevus.exporters.executorch import to_executorch
 from nevus.exporters.int8 import to_onnx_int8
 from nevus.exporters.label import label
+from nevus.exporters.litert import to_litert
 from nevus.exporters.onnx import to_onnx
+from nevus.exporters.openvino import to_openvino
 from nevus.exporters.parity import MIN_IMAGES
 from nevus.exporters.photos import read_photos
 from nevus.exporters.source import Source
 from nevus.files import replacing, sha256, write_json
 from nevus.provenance import provenance
 
-# Each writes a source to a path, compares the file with the trained model, and returns what it found.
-TARGETS: dict[str, Callable[[Source, Path], dict[str, Any]]] = {"onnx": to_onnx, "onnx-int8": to_onnx_int8}
+# Each writes a source to a path, compares the file with the trained model, and returns what it found; under `model` what the
+# file's label says otherwise than the ONNX file's.
+TARGETS: dict[str, Callable[[Source, Path], dict[str, Any]]] = {
+    "onnx": to_onnx,
+    "onnx-int8": to_onnx_int8,
+    "openvino": to_openvino,
+    "litert": to_litert,
+    "executorch": to_executorch,
+    # No gate can open a Core ML file elsewhere.
+    **({"coreml": to_coreml} if sys.platform == "darwin" else {}),
+}
 
 
 def export(
@@ -63,6 +77,8 @@ def export(
     source = Source(opened, read_photos(images, opened, masks), out, num_images)
     with replacing(out) as path:
         found = TARGETS[to](source, path)
+        own = found.pop("model", {})
         document = {"file": out.name, "to": to, "sha256": sha256(path), "bytes": path.stat().st_size, **found}
-    write_json(out.with_name(f"{out.name}.json"), {**document, "model": label(opened), "provenance": provenance()})
+    model = {**label(opened), **own}
+    write_json(out.with_name(f"{out.name}.json"), {**document, "model": model, "provenance": provenance()})
     return document

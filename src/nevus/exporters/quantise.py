@@ -1,8 +1,5 @@
 """From float32 to int8: weights per channel, activations by ranges seen on calibration photos; in quantise-dequantise form."""
 
-import contextlib
-import io
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +7,8 @@ from typing import Any
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from nevus.exporters.quiet import quiet
 
 # How an activation's range is made of what was seen.
 CALIBRATIONS = {
@@ -35,7 +34,7 @@ def quantise(float32: Path, calibration: Sequence[Mapping[str, NDArray[Any]]], m
     path
         Where to write.
     """
-    with _quiet():
+    with quiet():
         quantize_static(
             str(float32),
             str(path),
@@ -55,7 +54,7 @@ def quantise(float32: Path, calibration: Sequence[Mapping[str, NDArray[Any]]], m
 
 def prepare(float32: Path, path: Path) -> None:
     """Write an ONNX file with the shapes and types that `quantise` needs."""
-    with _quiet():
+    with quiet():
         quant_pre_process(str(float32), str(path), skip_symbolic_shape=True)
 
 
@@ -75,15 +74,3 @@ class _Reader:
     def get_next(self) -> dict[str, NDArray[Any]] | None:
         following = next(self._left, None)
         return None if following is None else dict(following)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """onnxruntime prints what it does to standard output, which is a document's, and warns of what does not matter here."""
-    before = logging.root.level
-    logging.root.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.root.setLevel(before)

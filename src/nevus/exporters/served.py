@@ -72,14 +72,20 @@ class Served(nn.Module):
         view_logits
             float32 (views, N, classes), means over input sizes.
         """
+        return self.answer([stretch(images, size) for size in self.sizes], age, sex, site)
+
+    def answer(
+        self, stretched: Sequence[torch.Tensor], age: torch.Tensor, sex: torch.Tensor, site: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """`forward` of photos that are stretched already: for each of `sizes` float32 (N, 3, S, S), from 0 to 255."""
         metadata, present = self._encoded({"age": age, "sex": sex, "site": site})
         repeated = metadata.repeat(len(self.views), 1), present.repeat(len(self.views))
         logits, features = [], []
-        for size in self.sizes:
-            batch = (stretch(images, size) - self.mean) / self.std
+        for pixels in stretched:
+            batch = (pixels - self.mean) / self.std
             feature_map, seen = self.network.see(torch.cat([_seen(batch, *view) for view in self.views]))
             logits.append(self.network.classify(feature_map, *repeated))
-            features.append(seen[: images.shape[0]])
+            features.append(seen[: pixels.shape[0]])
         view_logits = _mean(logits).reshape(len(self.views), -1, self.network.num_classes)
         mean_logits = view_logits.mean(dim=0)
         return torch.softmax(mean_logits / self.temperature, dim=1), mean_logits, _mean(features), view_logits
@@ -95,7 +101,7 @@ class Served(nn.Module):
             else:
                 num_categories = len(CATEGORIES[name])
                 codes = columns[name]
-                missing = (codes < 0) | (codes >= num_categories)
+                missing = torch.logical_or(codes < 0, codes >= num_categories)
                 places = torch.where(missing, torch.full_like(codes, num_categories), codes)
                 parts.append((places[:, None] == torch.arange(num_categories + 1, device=codes.device)).float())
             known.append(~missing)

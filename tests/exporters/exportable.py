@@ -14,7 +14,7 @@ from nevus.data.metadata import COLUMNS, MetadataEncoder
 from nevus.data.resample import stretch
 from nevus.files import write
 from nevus.networks.classifier import LesionClassifier
-from nevus.recipe import Recipe
+from nevus.recipe import Recipe, Task
 
 SIZE = 32
 SETTINGS = [
@@ -26,7 +26,7 @@ SETTINGS = [
 ]
 
 
-def exportable(path: Path, manifest: Manifest, task: str = "malignant") -> Bundle:
+def exportable(path: Path, manifest: Manifest, task: Task = "malignant") -> Bundle:
     """Write the bundle at `path`."""
     recipe = Recipe(name="small").with_settings([*SETTINGS, f"data.task={task}"])
     rows, classes, targets = manifest.for_task(task)

@@ -2,7 +2,6 @@
 
 import copy
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,11 @@ from nevus.data.manifest import Manifest
 from nevus.data.metadata import coded
 from nevus.data.phantom import write_phantoms
 from nevus.errors import BundleError, DataError
-from nevus.exporters import int8, parity, source
+from nevus.exporters import int8, parity, trained
 from nevus.exporters.export import export
 from nevus.exporters.int8 import deal
 from nevus.exporters.photos import read_photos
+from nevus.exporters.quantise import quantise
 from nevus.exporters.served import Served
 from nevus.exporters.source import Source
 
@@ -41,7 +41,7 @@ def bundle(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Bund
 
 
 @pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def few(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Six photos are enough for a fault to show."""
     monkeypatch.setattr(parity, "MIN_IMAGES", 6)
     return {"num_images": 6}
@@ -77,8 +77,8 @@ def test_a_changed_weight_is_refused(bundle: Bundle, manifest: Manifest, tmp_pat
         served.network.head.bias.data[0] += 0.05
         return served
 
-    original = source.serve
-    monkeypatch.setattr(source, "serve", serve)
+    original = trained.serve
+    monkeypatch.setattr("nevus.exporters.source.serve", serve)
     refused(bundle, manifest, tmp_path, few)
 
 
@@ -113,8 +113,8 @@ def test_another_temperature_is_refused(
     bundle: Bundle, manifest: Manifest, tmp_path: Path, few: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hotter = replace(bundle, document={**bundle.document, "temperature": 0.81})
-    original = source.serve
-    monkeypatch.setattr(source, "serve", lambda network, opened: original(network, hotter))
+    original = trained.serve
+    monkeypatch.setattr("nevus.exporters.source.serve", lambda network, opened: original(network, hotter))
     refused(bundle, manifest, tmp_path, few)
 
 
@@ -163,7 +163,7 @@ def test_int8_that_costs_too_much_is_refused(
     bundle: Bundle, manifest: Manifest, tmp_path: Path, few: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(int8, "NUM_CALIBRATION", 8)
-    original = int8.quantise
+    original = quantise
 
     def spoiled(float32: Path, calibration: Any, method: str, path: Path) -> None:
         """Scales eight times too small: activations are cut off."""
@@ -175,7 +175,7 @@ def test_int8_that_costs_too_much_is_refused(
                 tensor.CopyFrom(onnx.numpy_helper.from_array(scale, tensor.name))
         onnx.save(model, str(path))
 
-    monkeypatch.setattr(int8, "quantise", spoiled)
+    monkeypatch.setattr("nevus.exporters.int8.quantise", spoiled)
     out = tmp_path / "small-int8.onnx"
     with pytest.raises(BundleError, match=r"small-int8\.onnx: not written: in int8 .*falls by .* is allowed"):
         export(bundle, "onnx-int8", manifest.path, out, **few)

@@ -33,5 +33,5 @@ class Worker:
 
 def test_it_is_the_work_of_one_photo_without_waiting_and_warming_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "Predictor", Worker)
-    bundle: Any = SimpleNamespace(document={"preprocessing": {}})
+    bundle: Any = SimpleNamespace(document={"preprocessing": {"crop": "none"}})
     assert latency.measure_latency(bundle) == pytest.approx(2, abs=0.8)

@@ -19,8 +19,8 @@ def description(document: Mapping[str, Any]) -> dict[str, str]:
 
     Examples
     --------
-    >>> description({"task": "malignant", "temperature": 1.25})
-    {'Question': 'malignant or benign', 'Temperature': '1.250, fitted on the validation images'}
+    >>> description({"task": "malignant", "temperature": 1.25, "operating_point": {"chosen_on": "80 validation images"}})
+    {'Question': 'malignant or benign', 'Temperature': '1.250, fitted on 80 validation images'}
     """
     rows = {}
     for title, words in _ROWS.items():
@@ -61,6 +61,12 @@ def _training(document: Mapping[str, Any]) -> str:
     return f"{data['num_images']} images of {data['num_groups']} groups: {_counts(data['classes'])}"
 
 
+def _protocol(document: Mapping[str, Any]) -> str:
+    if "evaluation" in document:
+        return f"trained on all rows; the figures are out of fold, {document['evaluation']['protocol']}, of networks like it"
+    return str(document["protocol"] or "trained on all rows but the validation share; not tested")
+
+
 def _figures(document: Mapping[str, Any]) -> str:
     figures = document["evaluation"]["metrics"].items()
     return ", ".join(
@@ -90,11 +96,11 @@ _ROWS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "Network": _network,
     "Input": _input,
     "Operating point": _operating_point,
-    "Temperature": lambda document: f"{document['temperature']:.3f}, fitted on the validation images",
+    "Temperature": lambda document: f"{document['temperature']:.3f}, fitted on {document['operating_point']['chosen_on']}",
     "Trained on": _training,
     "Data sets": lambda document: _counts(document["training_data"]["datasets"]),
     "Image licences": lambda document: _counts(document["training_data"]["licences"]),
-    "Protocol": lambda document: document["protocol"] or "trained on all rows but the validation share; not tested",
+    "Protocol": _protocol,
     "Figures": _figures,
     "Command": lambda document: f"`{document['provenance']['command']}`",
     "Commit": lambda document: document["provenance"]["commit"] or "not from a checkout",

@@ -59,6 +59,23 @@ def cross_validate(
         typer.echo(f"\n{page}")
 
 
+def refit(
+    run: Annotated[Path, typer.Argument(help="a folder that cross-validate finished, all folds of it")],
+    out: Annotated[Path, typer.Option(help="folder for the checkpoints, the log and the bundle")],
+    manifest: Annotated[Path | None, typer.Option(help="the run's manifest; by default the one it names")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a cross-validated recipe on all of its rows; thresholds and limits come from the run's out-of-fold answers."""
+    need_torch()
+    from nevus.evaluation.refit import refit as run_again
+
+    bundle = run_again(run, out, manifest=manifest)
+    if as_json:
+        print_json({"bundle": str(bundle.path), "operating_point": bundle.document["operating_point"]})
+    else:
+        typer.echo(bundle.path)
+
+
 def baselines(
     recipe: RecipePath,
     out: Annotated[Path, typer.Option(help="the folder of the runs, one a model; the same command goes on where it was stopped")],

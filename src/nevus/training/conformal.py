@@ -1,4 +1,4 @@
-"""The limit of a bundle's prediction sets, from the validation rows that fitted its temperature."""
+"""The limit of a bundle's prediction sets, from the rows that fitted its temperature."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ DECIDES = 0.90
 
 
 def fit_conformal(
-    probabilities: NDArray[np.float64], targets: NDArray[np.int64], groups: NDArray[Any]
+    probabilities: NDArray[np.float64], targets: NDArray[np.int64], groups: NDArray[Any], what: str = "validation images"
 ) -> dict[str, dict[str, float | None] | str | None]:
     """bundle.json's `conformal`: for each coverage the score, 1 − probability, up to which a class is in an image's set.
 
@@ -29,6 +29,8 @@ def fit_conformal(
         (N,) class indices.
     groups
         (N,) any labels of which photos belong together.
+    what
+        What the rows are called.
 
     Examples
     --------
@@ -46,6 +48,6 @@ def fit_conformal(
         "method": "lac",
         "quantiles": {name: value if math.isfinite(value) else None for name, value in quantiles.items()},
         "decides": decides if known else None,
-        "chosen_on": f"{len(targets)} validation images of {num_groups} groups",
-        "reason": None if known else f"{num_groups} groups of validation images are too few: {decides} needs {needed}",
+        "chosen_on": f"{len(targets)} {what} of {num_groups} groups",
+        "reason": None if known else f"{num_groups} groups of {what} are too few: {decides} needs {needed}",
     }

@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from nevus.bundle import Bundle
@@ -21,19 +20,16 @@ from nevus.exporters.onnx import export_onnx
 from nevus.exporters.served import Served
 from nevus.exporters.trained import load_network
 from nevus.files import write
-from nevus.metrics.calibration import fit_temperature
-from nevus.metrics.decision import USUAL_RULES, choose_threshold, operating_points
 from nevus.networks.classifier import LesionClassifier
-from nevus.predictor import softmax
 from nevus.provenance import provenance
 from nevus.recipe import Recipe
+from nevus.training.calibrate import HeldOut, calibrate
 from nevus.training.card import model_card
 from nevus.training.checkpoint import save_weights
-from nevus.training.conformal import fit_conformal
 from nevus.training.loader import Examples
 from nevus.training.log import LiveProgress
 from nevus.training.loop import train
-from nevus.training.novelty import fit_from_rows, sample_rows
+from nevus.training.novelty import fit_novelty, image_features, sample_rows
 from nevus.training.prior import answered_prior
 from nevus.training.processes import is_main, wait_for_everyone
 from nevus.training.run import COLUMNS, Run, begin_run, create_network
@@ -68,10 +64,14 @@ def fit_rows(
     protocol: str | None,
     folds_sha256: str | None = None,
     fold: int | None = None,
+    held_out: HeldOut | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Train on `parts.train`, choose on `parts.validation`, freeze to `folder`/bundle. `parts.test` is not looked at.
 
-    A recipe with a teacher trains it first, on the same rows, into `folder`/teacher.
+    A recipe with a teacher trains it first, on the same rows, into `folder`/teacher. Where answers `held_out` of other networks
+    of the recipe are given, temperature, thresholds and limits are fitted to them, and there need be no validation rows. `said`
+    is what else bundle.json shall say.
     """
     recipe = run.recipe
     columns = {name: run.manifest.frame[name].to_numpy() for name in COLUMNS}
@@ -90,6 +90,7 @@ def fit_rows(
         "fold": fold,
         "training_data": _training_data(run, parts),
         "recipe": recipe.model_dump(mode="json"),
+        **(said or {}),
     }
     identity = f"{run.identity} {hashlib.sha256(parts.train.tobytes()).hexdigest()}"
     distiller = None
@@ -121,26 +122,25 @@ def fit_rows(
     network = network.cpu()
     network.load_state_dict(weights)
     data = recipe.data
-    logits = predict_logits(network, weights, examples, parts.validation, data.size, data.views, data.resolutions).numpy()
-    targets = run.targets[parts.validation]
-    temperature = fit_temperature(logits, targets)
-    groups = run.manifest.frame["group_id"].to_numpy()[parts.validation]
     sample = sample_rows(parts.train, recipe.training.seed)
-    novelty, limits = fit_from_rows(network, examples, sample, parts.validation, logits, groups, recipe)
+    textures = image_features(network, examples, sample, data.sizes)[:, : network.num_texture_features]
+    novelty = fit_novelty(textures)
+    if held_out is None:
+        rows = parts.validation
+        logits = predict_logits(network, weights, examples, rows, data.size, data.views, data.resolutions).numpy()
+        scores = novelty.scores(logits, image_features(network, examples, rows, data.sizes))
+        held_out = HeldOut(logits, run.targets[rows], run.manifest.frame["group_id"].to_numpy()[rows], scores)
     document = {
         **origin,
-        "temperature": temperature,
-        "operating_point": _operating_point(run, softmax(logits, temperature), targets),
-        "operating_points": _operating_points(run, softmax(logits, temperature), targets),
-        "prior": _prior(run, parts),
-        "novelty": limits,
-        "conformal": fit_conformal(softmax(logits, temperature), targets, groups),
+        **calibrate(held_out, run.classes, recipe.operating_point),
+        "prior": _prior(run, parts, held_out),
         "precision": run.precision,
         "provenance": provenance(),
     }
+    document["novelty"]["fitted_on"] = f"{len(sample)} training images"
     contents: dict[str, Callable[[Path], None]] = {
         "weights.safetensors": lambda path: save_weights(path, weights),
-        "model.onnx": lambda path: export_onnx(Served(network, encoder, origin["preprocessing"], temperature), path),
+        "model.onnx": lambda path: export_onnx(Served(network, encoder, origin["preprocessing"], document["temperature"]), path),
         "novelty.safetensors": lambda path: write(path, save(novelty.tensors())),
         "README.md": lambda path: write(path, model_card(document)),
     }
@@ -186,32 +186,9 @@ def _preprocessing(recipe: Recipe, network: LesionClassifier) -> dict[str, objec
     }
 
 
-def positive_class(classes: Sequence[str]) -> str | None:
-    """The class an operating point is about: mel among the diagnoses, else malignant; None where there is neither."""
-    return next((name for name in ("mel", "malignant") if name in classes), None)
-
-
-def _operating_point(run: Run, probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> dict[str, object]:
-    positive = positive_class(run.classes)
-    point: dict[str, object] = {"positive": positive, "rule": run.recipe.operating_point, "threshold": None}
-    if positive is not None:
-        index = run.classes.index(positive)
-        point["threshold"] = choose_threshold(run.recipe.operating_point, probabilities[:, index], targets == index)
-    return {**point, "chosen_on": f"{len(targets)} validation images"}
-
-
-def _operating_points(run: Run, probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> list[dict[str, object]]:
-    """The recipe's rule and the usual ones, each with what it does on the validation rows."""
-    positive = positive_class(run.classes)
-    if positive is None:
-        return []
-    index = run.classes.index(positive)
-    return operating_points((run.recipe.operating_point, *USUAL_RULES), probabilities[:, index], targets == index)
-
-
-def _prior(run: Run, parts: Parts) -> dict[str, object]:
-    """The shares of the classes that the answers belong to, and those of the validation rows, which fitted the temperature."""
-    counts = [np.bincount(run.targets[rows], minlength=len(run.classes)) for rows in (parts.train, parts.validation)]
+def _prior(run: Run, parts: Parts, held_out: HeldOut) -> dict[str, object]:
+    """The shares of the classes that the answers belong to, and those of the rows which fitted the temperature."""
+    counts = [np.bincount(targets, minlength=len(run.classes)) for targets in (run.targets[parts.train], held_out.targets)]
     answered = answered_prior(run.recipe.training, counts[0], run.classes)
     return {
         "answered": dict(zip(run.classes, answered.tolist(), strict=True)),

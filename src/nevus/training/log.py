@@ -77,12 +77,12 @@ class LiveProgress:
     def __call__(self, event: Event) -> None:
         """Show one event of the loop."""
         if event["kind"] == "epoch":
-            self._auc = f"AUC {event['validation_auc']:.3f}"
-            text = (
-                f"{self._title} epoch {event['epoch']}: loss {event['train_loss']:.4f}, validation loss "
-                f"{event['validation_loss']:.4f}, {self._auc}, balanced accuracy {event['validation_balanced_accuracy']:.3f}, "
-                f"{event['images_per_second']:.0f} images/s{' *' if event['best'] else ''}"
-            )
+            text = f"{self._title} epoch {event['epoch']}: loss {event['train_loss']:.4f}, "
+            if "validation_loss" in event:  # of rows that there need not be
+                self._auc = f"AUC {event['validation_auc']:.3f}"
+                recall = f"balanced accuracy {event['validation_balanced_accuracy']:.3f}"
+                text += f"validation loss {event['validation_loss']:.4f}, {self._auc}, {recall}, "
+            text += f"{event['images_per_second']:.0f} images/s{' *' if event['best'] else ''}"
             if self._bar:
                 self._console.print(text, highlight=False)
             else:

@@ -52,7 +52,8 @@ def train(
     examples
         The pack, targets and metadata of all rows.
     training_rows, validation_rows
-        Which rows train, and which choose the epoch; the loop sees no other row.
+        Which rows train, and which choose the epoch; the loop sees no other row. A recipe that keeps the last epoch, whatever its
+        figures, needs none to choose it.
     folder
         Holds `last.safetensors`, `best.safetensors` and `log.jsonl`; a `last.safetensors` of the same identity is gone on from.
     identity
@@ -153,9 +154,11 @@ def train(
                 checkpoint()
 
         size = recipe.data.size
-        figures = agreed(validate(network, average, examples, validation_rows, size, validation_loss, rank, num_processes))
-        schedule = schedule.after_epoch(figures["loss"])
-        scores = {**figures, "loss": -figures["loss"], "last": float(progress.epoch)}
+        figures, scores = {}, {"last": float(progress.epoch)}
+        if len(validation_rows):
+            figures = agreed(validate(network, average, examples, validation_rows, size, validation_loss, rank, num_processes))
+            schedule = schedule.after_epoch(figures["loss"])
+            scores |= {**figures, "loss": -figures["loss"]}
         score = scores[training.monitor]
         progress = watched(progress, scores, training)
         improved = progress.best is None or score > progress.best

@@ -12,7 +12,6 @@ from nevus.data.resample import stretch
 from nevus.metrics.conformal import conformal_quantile
 from nevus.metrics.novelty import Mahalanobis, Novelty
 from nevus.networks.classifier import LesionClassifier
-from nevus.recipe import Recipe
 from nevus.training.loader import Examples, Rows
 
 MAX_ROWS = 2000
@@ -62,34 +61,6 @@ def fit_novelty(textures: NDArray[np.float32]) -> Novelty:
     array([  0., 400.])
     """
     return Novelty(fit_mahalanobis(textures, np.zeros(len(textures), np.int64)))
-
-
-def fit_from_rows(
-    network: LesionClassifier,
-    examples: Examples,
-    training: Rows,
-    validation: Rows,
-    logits: NDArray[np.float32],
-    groups: NDArray[Any],
-    recipe: Recipe,
-) -> tuple[Novelty, dict[str, Any]]:
-    """Fitted to training rows (see `sample_rows`), and bundle.json's `novelty`, whose thresholds the validation rows choose.
-
-    Parameters
-    ----------
-    network
-        On the CPU, with its final weights.
-    logits, groups
-        Of the validation rows: as the bundle will give them, and any labels of which photos belong together.
-    """
-    sizes = recipe.data.sizes
-    novelty = fit_novelty(image_features(network, examples, training, sizes)[:, : network.num_texture_features])
-    scores = novelty.scores(logits, image_features(network, examples, validation, sizes))
-    return novelty, {
-        **thresholds(scores, groups),
-        "chosen_on": f"{len(validation)} validation images",
-        "fitted_on": f"{len(training)} training images",
-    }
 
 
 def thresholds(scores: Mapping[str, NDArray[np.float64]], groups: NDArray[Any]) -> dict[str, Any]:

@@ -1,0 +1,130 @@
+"""The model that is given away: a cross-validated recipe trained on all of its rows, calibrated on its out-of-fold answers."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nevus.bundle import Bundle
+from nevus.data.masks import input_paths
+from nevus.data.splits import Parts, label
+from nevus.errors import DataError, RecipeError
+from nevus.evaluation.predictions import Predictions
+from nevus.evaluation.tested_run import image_paths, own_manifest, read_evaluation
+from nevus.files import sha256
+from nevus.predictor import Predictor
+from nevus.progress import CountProgress
+from nevus.recipe import Recipe
+from nevus.training.calibrate import HeldOut
+from nevus.training.fit import fit_rows
+from nevus.training.run import COLUMNS, begin_run
+
+_KEPT = ("value", "low", "high", "n", "method")
+_BATCH = 512
+
+
+def refit(run: Path | str, out: Path | str, *, manifest: Path | str | None = None) -> Bundle:
+    """Train a run's recipe on all of its rows, and write the bundle to `out`/bundle.
+
+    No row is left to choose anything on. The temperature, the operating points, the limits of prediction sets and of unlike
+    images are fitted to what the folds' bundles answer for the images that they did not see: those of networks of the same
+    recipe, trained on a fold's worth of images less. The run's figures go with the bundle, and are those of its folds.
+
+    Parameters
+    ----------
+    run
+        A folder that `cross_validate` finished under the strict protocol, all folds of it.
+    out
+        Checkpoints, log and bundle; the same call goes on where it was stopped.
+    manifest
+        The one that the run was trained on; by default the one it names.
+
+    Raises
+    ------
+    DataError
+        The run's folds are not all there, its protocol is another, or the manifest is not its own.
+    RecipeError
+        The recipe chooses its last epoch, or its learning rate, on validation rows.
+
+    Examples
+    --------
+    >>> refit("runs/ours", "runs/ours-whole").document["operating_point"]["chosen_on"]  # doctest: +SKIP
+    '10015 out-of-fold images'
+    """
+    run = Path(run)
+    evaluation = read_evaluation(run)
+    rows = own_manifest(run, manifest)
+    table = Predictions.read(run / "predictions.csv")
+    bundles = _bundles(run, evaluation, table)
+    recipe = Recipe.model_validate(next(iter(bundles.values())).document["recipe"])
+    _refuse_choices(recipe)
+    if rows.sha256 != evaluation["provenance"]["manifest_sha256"]:
+        raise DataError(f"{rows.path}: is not the manifest that {run} was trained on. Give that one with --manifest.")
+    begun = begin_run(recipe, rows, Path(out), partial(print, file=sys.stderr))
+    everything = np.arange(len(begun.manifest))
+    parts = Parts(everything, everything[:0], everything[:0])
+    figures = {name: {key: figure[key] for key in _KEPT} for name, figure in evaluation["metrics"].items()}
+    said = {"evaluation": {"protocol": table.protocol, "metrics": figures, "trained_at": evaluation["provenance"]["trained_at"]}}
+    return fit_rows(
+        begun,
+        parts,
+        Path(out),
+        f"{recipe.name}, all rows",
+        protocol=None,
+        folds_sha256=sha256(run / "folds.csv"),
+        held_out=_held_out(run, manifest, table, bundles),
+        said=said,
+    )
+
+
+def _bundles(run: Path, evaluation: dict[str, Any], table: Predictions) -> dict[int, Bundle]:
+    if table.protocol != "strict":
+        found = "no protocol" if table.protocol is None else f"the protocol {label(table.protocol)}"
+        raise DataError(f"{run}: has {found}. Thresholds for use come from a strict run.")
+    done, of = evaluation["provenance"]["folds_run"].split(" of ")
+    if done != of:
+        raise DataError(f"{run}: {done} of {of} folds are tested. Run nevus cross-validate without --only.")
+    return {fold: Bundle.load(run / f"fold-{fold}" / "bundle") for fold in sorted(set(table.test["fold"].astype(int)))}
+
+
+def _refuse_choices(recipe: Recipe) -> None:
+    training = recipe.training
+    if training.monitor != "last" or training.early_stopping or training.schedule.kind == "plateau":
+        raise RecipeError(
+            f"recipe {recipe.name}: chooses its epoch or its learning rate on validation rows, and none are left when all rows "
+            'train. Cross-validate it with training.monitor = "last", without early stopping and plateau.'
+        )
+
+
+def _held_out(run: Path, manifest: Path | str | None, table: Predictions, bundles: dict[int, Bundle]) -> HeldOut:
+    """Each test row's answer by the bundle of its fold, in the table's order."""
+    test = table.test.reset_index(drop=True)
+    data = Recipe.model_validate(next(iter(bundles.values())).document["recipe"]).data
+    paths = input_paths(data, image_paths(run, manifest, test), test["image_id"].tolist())
+    places, logits, scores = [], [], []
+    with CountProgress("out-of-fold answers", "images") as progress:
+        for fold, bundle in bundles.items():
+            predictor = Predictor(bundle)
+            mine = np.flatnonzero(test["fold"] == fold)
+            for start in range(0, len(mine), _BATCH):
+                batch = mine[start : start + _BATCH]
+                frame = test.iloc[batch]
+                metadata = {name: frame[name].to_numpy() for name in COLUMNS if name in frame}
+                outputs = predictor.predict_outputs([paths[int(row)] for row in batch], metadata)
+                places.append(batch)
+                logits.append(outputs.logits)
+                scores.append(pd.DataFrame(predictor.novelty_scores(outputs)))
+                progress(sum(map(len, places)), len(test))
+    order = np.argsort(np.concatenate(places))
+    targets = pd.Index(table.classes).get_indexer(pd.Index(test["target"])).astype(np.int64)
+    columns = pd.concat(scores, ignore_index=True).iloc[order]
+    return HeldOut(
+        np.concatenate(logits)[order],
+        targets,
+        test["group_id"].to_numpy(),
+        {str(name): columns[name].to_numpy() for name in columns},
+        "out-of-fold images",
+    )

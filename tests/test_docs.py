@@ -128,6 +128,8 @@ def test_the_commands_of_the_how_to_predict_run_as_they_stand(tmp_path: Path) ->
         shutil.copy(path, tmp_path / "photos" / path.name)
     shutil.copy(rows.paths()[0], tmp_path / "lesion.jpg")
     rows.frame[["image_id", "age_years", "sex", "site", "diagnosis"]].to_csv(tmp_path / "cases.csv", index=False)
+    (tmp_path / "data").mkdir()
+    rows.write(tmp_path / "data" / "manifest.csv")
     (tmp_path / "paths.txt").write_text("lesion.jpg\n")
     text = (ROOT / "docs" / "how-to" / "predict.md").read_text(encoding="utf-8")
     lines = "".join(re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)).splitlines()

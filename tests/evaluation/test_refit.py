@@ -1,6 +1,7 @@
 """The model that is given away: trained on all rows, calibrated on out-of-fold answers, refused where rows chose anything."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,11 @@ def changed(run: Path, copy: Path, **provenance: Any) -> Path:
     return copy
 
 
+def rewrite(path: Path, lines: Any) -> None:
+    kept = np.array(path.read_text(encoding="utf-8").splitlines())[lines]
+    path.write_text("\n".join(kept) + "\n", encoding="utf-8")
+
+
 def test_a_run_that_is_not_whole_or_of_another_manifest_is_refused(run: Path, phantoms: Manifest, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="1 of 2 folds are tested"):
         refit(changed(run, tmp_path / "part", folds_run="1 of 2"), tmp_path / "out")
@@ -98,9 +104,28 @@ def test_a_run_that_is_not_whole_or_of_another_manifest_is_refused(run: Path, ph
 def test_a_recipe_that_chooses_on_validation_rows_is_refused(
     run: Path, tmp_path: Path, setting: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle = Bundle.load(run / "fold-0" / "bundle")
-    recipe = Recipe.model_validate(bundle.document["recipe"]).with_settings([setting])
-    asked = Bundle(bundle.path, {**bundle.document, "recipe": recipe.model_dump(mode="json")})
-    monkeypatch.setattr("nevus.evaluation.refit._bundles", lambda *arguments: {0: asked})
+    recipe = Recipe.model_validate_json((run / "recipe.json").read_bytes()).with_settings([setting])
+    monkeypatch.setattr("nevus.evaluation.refit.read_recipe", lambda run: recipe)
     with pytest.raises(RecipeError, match="chooses its epoch or its learning rate on validation rows"):
         refit(run, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda path: path.unlink(), "does not hold what the fold answered.*the fold is predicted anew, not trained"),
+        (
+            lambda path: path.write_text(path.read_text().rsplit("\n", 2)[0] + "\n"),
+            "has no row for image .*, which the fold tested",
+        ),
+    ],
+    ids=["gone", "cut short"],
+)
+def test_a_fold_whose_answers_are_not_all_there_is_refused(run: Path, tmp_path: Path, change: Any, said: str) -> None:
+    copy = changed(run, tmp_path / "copy")
+    (copy / "fold-1").unlink()
+    shutil.copytree(run / "fold-1", copy / "fold-1")
+    change(copy / "fold-1" / "held_out.csv")
+    with pytest.raises(DataError, match=said):
+        refit(copy, tmp_path / "out")
+    assert not (tmp_path / "out" / "bundle").exists()

@@ -15,6 +15,7 @@ from nevus.data.masks import input_paths
 from nevus.data.splits import Folds, Parts, split
 from nevus.errors import DataError
 from nevus.evaluation.evaluate import evaluate
+from nevus.evaluation.held_out import write_held_out
 from nevus.evaluation.predictions import Predictions
 from nevus.files import sha256, write_json
 from nevus.predictor import Predictor
@@ -124,8 +125,7 @@ def _run_fold(run: Run, assignment: Folds, fold: int) -> pd.DataFrame:
     if not is_main():
         wait_for_everyone()
         return Predictions.read(path).frame
-    frame = _predictions(run, bundle, assignment, parts, fold)
-    predictions = Predictions.from_frame(frame)
+    predictions = Predictions.from_frame(_predictions(run, bundle, assignment, parts, fold))
     predictions.write(path)
     # A finished fold needs its bundle and its log; the optimiser's state is most of the disk space.
     for name in ("last.safetensors", "best.safetensors"):
@@ -147,7 +147,10 @@ def _training_commit(folder: Path) -> str:
 
 
 def _predictions(run: Run, bundle: Bundle, assignment: Folds, parts: Parts, fold: int) -> pd.DataFrame:
-    """Validation and test rows with the probabilities that the bundle gives from file to answer."""
+    """Validation and test rows with the probabilities that the bundle gives from file to answer; what it gives for test rows
+
+    before it is scaled is kept beside it.
+    """
     predictor = Predictor(bundle)
     shared = np.array_equal(parts.validation, parts.test)
     tables: list[pd.DataFrame] = []
@@ -159,7 +162,11 @@ def _predictions(run: Run, bundle: Bundle, assignment: Folds, parts: Parts, fold
             metadata = {column: frame[column].to_numpy() for column in COLUMNS}
             paths = [run.manifest.root / path for path in frame["path"]]
             paths = input_paths(run.recipe.data, paths, frame["image_id"].tolist())
-            probabilities = predictor.probabilities(predictor.predict_logits(paths, metadata))
+            outputs = predictor.predict_outputs(paths, metadata)
+            probabilities = predictor.probabilities(outputs.logits)
+            if name == "test":
+                kept, ids = run.folder / f"fold-{fold}" / "held_out.csv", frame["image_id"].tolist()
+                write_held_out(kept, ids, run.classes, outputs.logits, predictor.novelty_scores(outputs))
         named = [run.classes[index] for index in run.targets[rows]]
         tables.append(
             answers(frame, fold, name, assignment.protocol, named, dict(zip(run.classes, probabilities.T, strict=True)))

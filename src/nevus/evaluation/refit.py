@@ -9,21 +9,18 @@ import numpy as np
 import pandas as pd
 
 from nevus.bundle import Bundle
-from nevus.data.masks import input_paths
 from nevus.data.splits import Parts, label
 from nevus.errors import DataError, RecipeError
+from nevus.evaluation.held_out import read_held_out
 from nevus.evaluation.predictions import Predictions
-from nevus.evaluation.tested_run import image_paths, own_manifest, read_evaluation
+from nevus.evaluation.tested_run import own_manifest, read_evaluation, read_recipe
 from nevus.files import sha256
-from nevus.predictor import Predictor
-from nevus.progress import CountProgress
 from nevus.recipe import Recipe
 from nevus.training.calibrate import HeldOut
 from nevus.training.fit import fit_rows
-from nevus.training.run import COLUMNS, begin_run
+from nevus.training.run import begin_run
 
 _KEPT = ("value", "low", "high", "n", "method")
-_BATCH = 512
 
 
 def refit(run: Path | str, out: Path | str, *, manifest: Path | str | None = None) -> Bundle:
@@ -58,8 +55,8 @@ def refit(run: Path | str, out: Path | str, *, manifest: Path | str | None = Non
     evaluation = read_evaluation(run)
     rows = own_manifest(run, manifest)
     table = Predictions.read(run / "predictions.csv")
-    bundles = _bundles(run, evaluation, table)
-    recipe = Recipe.model_validate(next(iter(bundles.values())).document["recipe"])
+    _refuse_parts(run, evaluation, table)
+    recipe = read_recipe(run)
     _refuse_choices(recipe)
     if rows.sha256 != evaluation["provenance"]["manifest_sha256"]:
         raise DataError(f"{rows.path}: is not the manifest that {run} was trained on. Give that one with --manifest.")
@@ -75,19 +72,18 @@ def refit(run: Path | str, out: Path | str, *, manifest: Path | str | None = Non
         f"{recipe.name}, all rows",
         protocol=None,
         folds_sha256=sha256(run / "folds.csv"),
-        held_out=_held_out(run, manifest, table, bundles),
+        held_out=_held_out(run, table),
         said=said,
     )
 
 
-def _bundles(run: Path, evaluation: dict[str, Any], table: Predictions) -> dict[int, Bundle]:
+def _refuse_parts(run: Path, evaluation: dict[str, Any], table: Predictions) -> None:
     if table.protocol != "strict":
         found = "no protocol" if table.protocol is None else f"the protocol {label(table.protocol)}"
         raise DataError(f"{run}: has {found}. Thresholds for use come from a strict run.")
     done, of = evaluation["provenance"]["folds_run"].split(" of ")
     if done != of:
         raise DataError(f"{run}: {done} of {of} folds are tested. Run nevus cross-validate without --only.")
-    return {fold: Bundle.load(run / f"fold-{fold}" / "bundle") for fold in sorted(set(table.test["fold"].astype(int)))}
 
 
 def _refuse_choices(recipe: Recipe) -> None:
@@ -99,32 +95,20 @@ def _refuse_choices(recipe: Recipe) -> None:
         )
 
 
-def _held_out(run: Path, manifest: Path | str | None, table: Predictions, bundles: dict[int, Bundle]) -> HeldOut:
-    """Each test row's answer by the bundle of its fold, in the table's order."""
-    test = table.test.reset_index(drop=True)
-    data = Recipe.model_validate(next(iter(bundles.values())).document["recipe"]).data
-    paths = input_paths(data, image_paths(run, manifest, test), test["image_id"].tolist())
-    places, logits, scores = [], [], []
-    with CountProgress("out-of-fold answers", "images") as progress:
-        for fold, bundle in bundles.items():
-            predictor = Predictor(bundle)
-            mine = np.flatnonzero(test["fold"] == fold)
-            for start in range(0, len(mine), _BATCH):
-                batch = mine[start : start + _BATCH]
-                frame = test.iloc[batch]
-                metadata = {name: frame[name].to_numpy() for name in COLUMNS if name in frame}
-                outputs = predictor.predict_outputs([paths[int(row)] for row in batch], metadata)
-                places.append(batch)
-                logits.append(outputs.logits)
-                scores.append(pd.DataFrame(predictor.novelty_scores(outputs)))
-                progress(sum(map(len, places)), len(test))
-    order = np.argsort(np.concatenate(places))
-    targets = pd.Index(table.classes).get_indexer(pd.Index(test["target"])).astype(np.int64)
-    columns = pd.concat(scores, ignore_index=True).iloc[order]
+def _held_out(run: Path, table: Predictions) -> HeldOut:
+    """Each test row's answer by the bundle of its fold, fold by fold."""
+    logits, targets, groups, scores = [], [], [], []
+    for fold, rows in table.test.groupby("fold"):
+        answered, scored = read_held_out(run / f"fold-{fold}" / "held_out.csv", rows["image_id"].tolist(), table.classes)
+        logits.append(answered)
+        scores.append(pd.DataFrame(scored))
+        targets.append(table.targets(rows))
+        groups.append(rows["group_id"].to_numpy())
+    columns = pd.concat(scores, ignore_index=True)
     return HeldOut(
-        np.concatenate(logits)[order],
-        targets,
-        test["group_id"].to_numpy(),
+        np.concatenate(logits),
+        np.concatenate(targets),
+        np.concatenate(groups),
         {str(name): columns[name].to_numpy() for name in columns},
         "out-of-fold images",
     )

@@ -14,6 +14,7 @@ from nevus.data.splits import Folds
 from nevus.errors import DataError
 from nevus.evaluation.evaluate import group_indices
 from nevus.evaluation.tested import Document
+from nevus.recipe import Recipe
 
 
 def read_evaluation(run: Path) -> Document:
@@ -29,6 +30,21 @@ def read_evaluation(run: Path) -> Document:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}). Give a folder that `nevus cross-validate` finished.") from error
+
+
+def read_recipe(run: Path) -> Recipe:
+    """The recipe that the run was trained by.
+
+    Raises
+    ------
+    DataError
+        The run's recipe.json is missing, or no recipe.
+    """
+    path = run / "recipe.json"
+    try:
+        return Recipe.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error}). Give a folder that `nevus cross-validate` made.") from error
 
 
 def threshold_rule(run: Path) -> str:

@@ -345,9 +345,9 @@ def test_an_interruption_exits_with_130_and_a_fault_says_that_it_is_one(
     def faulty() -> None:
         raise RuntimeError("odd")
 
-    monkeypatch.setattr(nevus.cli, "app", interrupted)
+    monkeypatch.setattr(nevus.cli, "run", interrupted)
     assert edge.main() == 130
-    monkeypatch.setattr(nevus.cli, "app", faulty)
+    monkeypatch.setattr(nevus.cli, "run", faulty)
     assert edge.main() == 2
     assert "RuntimeError: odd. This is a fault in nevus" in capsys.readouterr().err
 

@@ -17,7 +17,7 @@ import typer.main
 from safetensors.torch import load_file
 
 import nevus
-from nevus.cli import app
+from nevus.cli import create_app
 from nevus.data.manifest import Manifest
 from nevus.data.phantom import write_phantoms
 from nevus.recipe import Recipe
@@ -62,7 +62,7 @@ def test_most_modules_have_an_example() -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, *RECIPES, *PUBLISHED], ids=lambda page: page.name)
 def test_every_command_in_the_documents_is_one_that_the_program_knows(page: Path) -> None:
-    program = typer.main.get_command(app)
+    program = typer.main.get_command(create_app())
     assert isinstance(program, typer.core.TyperGroup)
     for words in commands(page):
         verb, rest = program.commands[words[0]], words[1:]

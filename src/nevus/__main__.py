@@ -7,11 +7,11 @@ import traceback
 
 def main() -> int:
     """Run the command line. 0 done, 1 done and something was found, 2 bad input, 130 interrupted."""
-    from nevus.cli import app
+    from nevus.cli import run
     from nevus.errors import NevusError
 
     try:
-        app()
+        run()
     except NevusError as error:
         print(f"nevus: {error}", file=sys.stderr)
         return 2

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nevus.data.augment import DRAWS, VIEWS, apply, augment, centre_matrix, draw, hidden, plan, random_matrices, seen, warp
+from nevus.data.augment import DRAWS, apply, augment, centre_matrix, draw, hidden, plan, random_matrices, warp
+from nevus.data.views import VIEWS, seen
 from nevus.recipe import AugmentRecipe, DataRecipe
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import logit
 from typer.testing import CliRunner
 
-from nevus.cli import app
+from nevus.cli import create_app
 from nevus.errors import DataError
 from nevus.evaluation.evaluate import evaluate
 from nevus.evaluation.predictions import Predictions
@@ -225,7 +225,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, layout: str) -> None:
     frame = frame if layout == "isic2018" else frame.assign(split=["validation", *["test"] * (len(frame) - 1)])
     frame.to_csv(tmp_path / "own.csv", index=False)
     done = CliRunner().invoke(
-        app, ["write-submission", str(tmp_path / "own.csv"), "--layout", layout, "--out", str(tmp_path / "s.csv")]
+        create_app(), ["write-submission", str(tmp_path / "own.csv"), "--layout", layout, "--out", str(tmp_path / "s.csv")]
     )
     assert done.exit_code == 0, done.output
     written = pd.read_csv(tmp_path / "s.csv")

@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 
 from command_line import nevus
 from nevus.bundle import Bundle
-from nevus.data.augment import VIEWS
 from nevus.data.manifest import Manifest
+from nevus.data.views import VIEWS
 from nevus.errors import DataError
 from nevus.evaluation import views as module
 from nevus.evaluation.cross_validate import cross_validate

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from nevus.data.augment import VIEWS, seen
 from nevus.data.metadata import MetadataEncoder
+from nevus.data.views import VIEWS, seen
 from nevus.errors import BundleError
 from nevus.exporters.onnx import export_onnx
 from nevus.exporters.served import Served

@@ -86,6 +86,25 @@ def _software(document: Mapping[str, Any]) -> str:
     return ", ".join([f"nevus {made['nevus']}", *(f"{name} {version}" for name, version in made["packages"].items())])
 
 
+def exported(document: Mapping[str, Any]) -> str:
+    """What the gates of a bundle's ONNX file found, for a bundle that holds an exported file instead of its weights."""
+    found = document["export"]
+    parity = found["parity"]
+    words = (
+        f"{found['to']}, from weights with SHA-256 {found['weights_sha256'][:12]}…; on {parity['num_images']} photos, metadata "
+        f"present, partly and wholly absent, float32 probabilities are within {parity['max_difference']:.2g} of the trained "
+        "network's"
+    )
+    if "int8" not in found:
+        return words
+    gate = found["int8"]
+    figures = " and ".join(
+        f"{name} {gate[key]['before']:.4f} to {gate[key]['after']:.4f}"
+        for key, name in (("balanced_accuracy", "balanced accuracy"), ("auc", "AUC"))
+    )
+    return f"{words}; int8 changes {figures} on {gate['num_images']} photos, and {gate['decisions_changed']} decisions"
+
+
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name or 'not stated'} {count}" for name, count in counts.items())
 
@@ -106,6 +125,7 @@ _ROWS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "Commit": lambda document: document["provenance"]["commit"] or "not from a checkout",
     "Software": _software,
     "Date": lambda document: document["provenance"]["date"],
+    "Exported": exported,
     "Teacher": lambda document: (
         f"distilled (CRCKD) from weights with SHA-256 {document['teacher_sha256'][:12]}…, trained on the same images"
     ),

@@ -1,64 +1,78 @@
 """The command line: each verb parses its words, calls the function of its name, and prints.
 
 With --json one document goes to standard output and nothing else; everything for people goes to standard error. Nothing heavy
-is imported before a verb needs it.
+is imported before a verb needs it, and only of the verb that is called is a parser made: typer takes longer for all of them than
+a photo takes to answer.
 """
 
 import logging
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from nevus.cli import data, measuring, papers, predicting, results, training
-from nevus.cli.audit import audit
-from nevus.cli.bundle import bundles
-from nevus.cli.ensemble import ensemble
-from nevus.cli.exporting import export
-from nevus.cli.networks import networks
-from nevus.cli.novelty import novelty
-from nevus.cli.recalibrate import recalibrate
-from nevus.cli.submission import write_submission
-from nevus.cli.tracking import track
-from nevus.cli.views import views
-
-app = typer.Typer(
-    help="Classify skin lesions from a dermoscopy image, age, sex and body site, and measure honestly how well. "
-    "A research tool: not a medical device, not for diagnosis.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command()(data.prepare)
-app.command()(data.split)
-app.command()(data.pack)
-app.command()(audit)
-app.command()(training.fit)
-app.command("cross-validate")(training.cross_validate)
-app.command()(training.refit)
-app.command()(training.baselines)
-app.command()(results.evaluate)
-app.command()(results.compare)
-app.command()(ensemble)
-app.command()(recalibrate)
-app.command()(results.report)
-app.command()(measuring.robustness)
-app.command()(novelty)
-app.command()(views)
-app.command()(track)
-app.command()(predicting.predict)
-app.command()(export)
-app.command("write-submission")(write_submission)
-app.command()(networks)
-app.command("check-paper")(papers.check_paper)
-app.command()(papers.reproduce)
-app.command()(training.demo)
-app.add_typer(data.sources, name="data")
-app.add_typer(bundles, name="bundle")
+# Each verb's module and function, or group of verbs, in the order of the help.
+VERBS = {
+    "prepare": "data.prepare",
+    "split": "data.split",
+    "pack": "data.pack",
+    "audit": "audit.audit",
+    "fit": "training.fit",
+    "cross-validate": "training.cross_validate",
+    "refit": "training.refit",
+    "baselines": "training.baselines",
+    "evaluate": "results.evaluate",
+    "compare": "results.compare",
+    "ensemble": "ensemble.ensemble",
+    "recalibrate": "recalibrate.recalibrate",
+    "report": "results.report",
+    "robustness": "measuring.robustness",
+    "novelty": "novelty.novelty",
+    "views": "views.views",
+    "track": "tracking.track",
+    "predict": "predicting.predict",
+    "export": "exporting.export",
+    "write-submission": "submission.write_submission",
+    "networks": "networks.networks",
+    "check-paper": "papers.check_paper",
+    "reproduce": "papers.reproduce",
+    "demo": "training.demo",
+    "data": "data.sources",
+    "bundle": "bundle.bundles",
+}
 
 
-@app.callback(invoke_without_command=True)
+def create_app(verb: str | None = None) -> typer.Typer:
+    """The command line with this verb, or with all of them where it is none of `VERBS`.
+
+    >>> [command.name for command in create_app("predict").registered_commands]
+    ['predict']
+    """
+    app = typer.Typer(
+        help="Classify skin lesions from a dermoscopy image, age, sex and body site, and measure honestly how well. "
+        "A research tool: not a medical device, not for diagnosis.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback(invoke_without_command=True)(_options)
+    for name in (verb,) if verb in VERBS else VERBS:
+        module, _, attribute = VERBS[name].rpartition(".")
+        found = getattr(import_module(f"nevus.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    return app
+
+
+def run() -> None:
+    """Run the command line's words."""
+    create_app(sys.argv[1] if len(sys.argv) > 1 else None)()
+
+
 def _options(version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False) -> None:
     logging.basicConfig(stream=sys.stderr, format="nevus: %(message)s", level=logging.WARNING)
     if version:

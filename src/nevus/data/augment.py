@@ -6,7 +6,6 @@ for them.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,28 +17,6 @@ from nevus.data.randaugment import Operation, change_pixels, compose, draw_opera
 from nevus.recipe import AugmentRecipe
 
 Matrix = NDArray[np.float64]
-
-
-class View(NamedTuple):
-    """One of the eight ways to hold a photo: rows and columns exchanged or not, then axes of (N, H, W, 3) flipped."""
-
-    transposed: bool
-    axes: tuple[int, ...]
-
-
-# A lesion has no upside. The first two are mirror images, the first four half turns too, the last four the quarter turns: of the
-# square that a network sees, a turn is a change of places and needs no further interpolation.
-VIEWS = tuple(View(transposed, axes) for transposed in (False, True) for axes in ((), (2,), (1,), (1, 2)))
-
-
-def seen(batch: NDArray[Any], view: View) -> NDArray[Any]:
-    """A batch (N, H, W, 3) held in another way.
-
-    >>> seen(np.arange(6).reshape(1, 2, 3, 1), VIEWS[1])[0, :, :, 0]
-    array([[2, 1, 0],
-           [5, 4, 3]])
-    """
-    return np.flip(batch.swapaxes(1, 2) if view.transposed else batch, view.axes)
 
 
 # What each of an image's uniform random numbers decides, by its place in the row. The last four hide metadata (see the loader).

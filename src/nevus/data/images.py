@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
@@ -166,7 +165,7 @@ def is_blank(image: Pixels) -> bool:
     >>> is_blank(np.full((150, 200, 3), 220, np.uint8))
     True
     """
-    return float(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).std()) < _LEAST_CONTRAST
+    return float(np.asarray(Image.fromarray(image).convert("L")).std()) < _LEAST_CONTRAST
 
 
 def find_images(places: Sequence[Path | str]) -> list[Path]:
@@ -250,6 +249,8 @@ def _shrunk(shape: tuple[int, ...], short_side: int) -> tuple[int, int]:
 def _area_resize(image: Pixels, shape: tuple[int, int]) -> Pixels:
     if image.shape[:2] == shape:
         return image
+    import cv2  # slow to import, and most photos that are predicted need no resizing here
+
     return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from nevus.bundle import Bundle
+from nevus.bundle.pack import SUFFIX
 from nevus.errors import DataError
 from nevus.exporters.coreml import to_coreml
 from nevus.exporters.executorch import to_executorch
 from nevus.exporters.int8 import to_onnx_int8
 from nevus.exporters.label import label
+from nevus.exporters.light import write_light
 from nevus.exporters.litert import to_litert
 from nevus.exporters.onnx import to_onnx
 from nevus.exporters.openvino import to_openvino
@@ -32,6 +34,9 @@ TARGETS: dict[str, Callable[[Source, Path], dict[str, Any]]] = {
     **({"coreml": to_coreml} if sys.platform == "darwin" else {}),
 }
 
+# Those that nevus itself can answer with.
+_OURS = ("onnx", "onnx-int8")
+
 
 def export(
     bundle: Bundle | Path | str, to: str, images: Path, out: Path, *, masks: Path | None = None, num_images: int = MIN_IMAGES
@@ -47,7 +52,8 @@ def export(
     images
         What to compare on: a folder of photos or a manifest, for int8 a manifest.
     out
-        The file; replaced where it exists, and left as it was where the gate fails.
+        The file; replaced where it exists, and left as it was where the gate fails. Named .nevus it becomes a bundle without
+        weights, for `nevus predict`.
     masks
         The lesions' masks, for a bundle that was trained on crops.
     num_images
@@ -74,9 +80,15 @@ def export(
     opened = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     if out.resolve().is_relative_to(opened.path.resolve()):
         raise DataError(f"--out {out}: lies in the bundle, whose files are under a hash. Choose another place.")
+    if out.suffix == SUFFIX and to not in _OURS:
+        raise DataError(
+            f"--out {out}: a {SUFFIX} file holds an ONNX model. Use --to {' or '.join(_OURS)}, or name the file otherwise."
+        )
     source = Source(opened, read_photos(images, opened, masks), out, num_images)
     with replacing(out) as path:
         found = TARGETS[to](source, path)
+        if out.suffix == SUFFIX:
+            write_light(opened, path, {"to": to, **found}, path)
         own = found.pop("model", {})
         document = {"file": out.name, "to": to, "sha256": sha256(path), "bytes": path.stat().st_size, **found}
     model = {**label(opened), **own}

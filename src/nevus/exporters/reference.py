@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nevus.data.augment import VIEWS, seen
 from nevus.data.images import Pixels
 from nevus.data.metadata import Columns, MetadataEncoder
 from nevus.data.resample import stretch
+from nevus.data.views import VIEWS, seen
 from nevus.networks.classifier import LesionClassifier
 from nevus.predictor import softmax
 

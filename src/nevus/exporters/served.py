@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from nevus.data.augment import VIEWS
 from nevus.data.metadata import CATEGORIES, MetadataEncoder
+from nevus.data.views import VIEWS
 from nevus.networks.classifier import LesionClassifier
 
 

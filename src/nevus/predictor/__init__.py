@@ -17,11 +17,11 @@ from safetensors.numpy import load
 
 from nevus.bundle import Bundle
 from nevus.bundle.schema import check_schema
-from nevus.data.augment import VIEWS, seen
 from nevus.data.cases import Case
 from nevus.data.crops import split_crop
 from nevus.data.images import Pixels, is_blank, read_reduced
 from nevus.data.metadata import MetadataEncoder, coded
+from nevus.data.views import VIEWS, seen
 from nevus.errors import BundleError, DataError
 from nevus.metrics.novelty import Novelty
 from nevus.predictor.answer import (

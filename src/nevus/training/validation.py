@@ -7,7 +7,7 @@ import torch
 from accelerate.utils import gather_object
 from torch.func import functional_call
 
-from nevus.data.augment import VIEWS
+from nevus.data.views import VIEWS
 from nevus.metrics.classification import accuracy, balanced_accuracy, confusion_matrix, macro_auc, roc_auc
 from nevus.networks.classifier import LesionClassifier
 from nevus.networks.losses import Loss

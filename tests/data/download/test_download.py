@@ -13,7 +13,7 @@ import pytest
 from published import HAM, META_2019, NUM_IMAGES, PHOTOS, SOURCES, TRUTH_2019, image_requests, isic
 from stand_in import StandIn, archive
 
-from nevus.cli import app
+from nevus.cli import create_app
 from nevus.data.download import Downloaded, Patience, Plan, choose, describe, download
 from nevus.data.manifest import Manifest
 from nevus.errors import DataError, NotAvailableError
@@ -25,7 +25,7 @@ def prepare(done: Downloaded) -> Manifest:
     """Run the command that the download prints."""
     program, *words = shlex.split(done.next_command)
     assert program == "nevus"
-    app(words, standalone_mode=False)
+    create_app()(words, standalone_mode=False)
     return Manifest.read(done.out / "manifest.csv")
 
 

@@ -18,10 +18,13 @@ _NUM_SHOWN, _LEAST_SHOWN = 3, 0.005
 
 
 def predict(
-    bundle: Annotated[Path, typer.Option(help="a bundle that fit or cross-validate wrote")],
     images: Annotated[
         list[Path] | None,
         typer.Argument(help="image files, folders of them, a .csv of cases, or - for one image on standard input"),
+    ] = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option(help="a bundle of your own, or one that comes with nevus by its name; by default the one that does"),
     ] = None,
     folder: Annotated[Path | None, typer.Option("--images", help="where the images of a .csv are")] = None,
     from_list: Annotated[Path | None, typer.Option(help="a file of paths, one a line; - for standard input")] = None,
@@ -43,12 +46,13 @@ def predict(
 ) -> None:
     """Probabilities and a decision for each image, with any subset of the metadata or none."""
     from nevus.predictor import Predictor
+    from nevus.predictor.shipped import find_bundle
 
     if layout and out is None:
         raise DataError(f"--layout {layout}: needs --out, the .csv to write.")
     cases = _cases(images or [], folder, from_list, age, sex, site)
     stated = read_prevalence(prevalence)
-    predictor = Predictor(bundle, operating_point=operating_point, prevalence=stated)
+    predictor = Predictor(find_bundle(bundle), operating_point=operating_point, prevalence=stated)
     _say_what_it_lacks(predictor)
     cases = _cropped(cases, masks, predictor) if masks else cases
     if out:

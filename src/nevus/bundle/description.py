@@ -126,6 +126,10 @@ _ROWS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "Software": _software,
     "Date": lambda document: document["provenance"]["date"],
     "Exported": exported,
+    "Started from": lambda document: (
+        f"the backbone of {document['started_from']['name']}, weights with SHA-256 "
+        f"{document['started_from']['weights_sha256'][:12]}…, trained on {', '.join(document['started_from']['datasets'])}"
+    ),
     "Teacher": lambda document: (
         f"distilled (CRCKD) from weights with SHA-256 {document['teacher_sha256'][:12]}…, trained on the same images"
     ),

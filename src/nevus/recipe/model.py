@@ -31,8 +31,9 @@ class FusionRecipe(Section):
 
 
 class ModelRecipe(Section):
-    """The network. `pretrained` is "none", "package", "hub" or the path of a safetensors file of ImageNet weights.
+    """The network. `pretrained` is "none", "package", "hub" or a path: of a safetensors file of ImageNet weights, or of a bundle.
 
+    Of a bundle, which must have been trained on other data sets, the backbone is taken.
     `bgr` shows it blue where it expects red and red where it expects blue, as the 2022 paper's notebooks did.
     """
 

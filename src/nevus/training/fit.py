@@ -33,6 +33,7 @@ from nevus.training.novelty import fit_novelty, image_features, sample_rows
 from nevus.training.prior import answered_prior
 from nevus.training.processes import is_main, wait_for_everyone
 from nevus.training.run import COLUMNS, Run, begin_run, create_network
+from nevus.training.start import start_record, starting_bundle
 from nevus.training.teacher import check_teacher, create_distiller, teacher_folder, teacher_recipe
 from nevus.training.validation import predict_logits
 
@@ -93,6 +94,9 @@ def fit_rows(
         **(said or {}),
     }
     identity = f"{run.identity} {hashlib.sha256(parts.train.tobytes()).hexdigest()}"
+    if start := starting_bundle(recipe.model):
+        origin["started_from"] = start_record(start)
+        identity += f" {origin['started_from']['weights_sha256']}"
     distiller = None
     if recipe.training.distillation.on:
         teacher = _teacher(run, parts, folder, title, protocol, folds_sha256, fold)

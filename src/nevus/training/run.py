@@ -24,6 +24,7 @@ from nevus.progress import CountProgress
 from nevus.recipe import Recipe
 from nevus.training.hardware import choose_precision, keep_memory
 from nevus.training.processes import check_alone, is_main, main_first
+from nevus.training.start import load_start, refuse_trained_on, starting_bundle
 from nevus.training.teacher import teacher_recipe
 
 COLUMNS = ("age_years", "sex", "site")
@@ -84,6 +85,8 @@ def _begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[
         pack = pack.rows(readable)
     if recipe.data.protocol == "strict":
         _refuse_twins(pack, selected)
+    if start := starting_bundle(recipe.model):
+        refuse_trained_on(start, selected)
     network = create_network(recipe, classes)
     if recipe.training.distillation.teacher is not None:
         create_network(teacher_recipe(recipe), classes)  # what cannot be built is said before anything is trained
@@ -123,6 +126,10 @@ def create_network(recipe: Recipe, classes: Sequence[str]) -> LesionClassifier:
     """The recipe's network, initialised by its seed."""
     torch.manual_seed(recipe.training.seed)
     encoder = MetadataEncoder.fit({name: [] for name in COLUMNS}, recipe.data.metadata)
-    network = LesionClassifier(recipe.model, len(classes), encoder.num_features, recipe.data.size)
+    start = starting_bundle(recipe.model)
+    model = recipe.model.model_copy(update={"pretrained": "none"}) if start else recipe.model
+    network = LesionClassifier(model, len(classes), encoder.num_features, recipe.data.size)
+    if start:
+        load_start(network, start)
     check_resolutions(network, recipe)
     return network

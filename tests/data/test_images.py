@@ -167,6 +167,7 @@ def psnr(image: Pixels, reference: Pixels) -> float:
     return float(10 * np.log10(255**2 / np.mean((image.astype(float) - reference) ** 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize(("height", "width", "least"), [(900, 1200, 50), (1201, 899, 42), (1003, 1501, 43), (449, 601, 39)])
 def test_a_large_jpeg_is_decoded_at_a_fraction_to_the_same_picture(height: int, width: int, least: int, orientation: int) -> None:

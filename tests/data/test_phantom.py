@@ -110,6 +110,7 @@ def test_a_set_cut_short_by_an_error_is_not_taken_for_the_one_before(tmp_path: P
     assert images(write_phantoms(tmp_path, num_lesions=2, size=(24, 32))) == made
 
 
+@pytest.mark.slow
 def test_shares_are_met_to_the_lesion(clinic: Manifest) -> None:
     lesions = clinic.frame.drop_duplicates("lesion_id")
     assert lesions["diagnosis"].value_counts().to_dict() == {"mel": 66, "nv": 66, "bcc": 18}

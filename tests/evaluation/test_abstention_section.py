@@ -72,6 +72,7 @@ def test_answering_all_is_the_evaluation_itself() -> None:
     assert found["abstention"]["referral"][0]["figures"]["positives_among_referred"]["value"] is None
 
 
+@pytest.mark.slow
 def test_thresholds_come_from_validation_rows_alone() -> None:
     table = predictions()
     changed = table.copy()
@@ -127,6 +128,7 @@ def test_a_papers_protocol_is_chosen_on_its_test_rows() -> None:
     assert found["referral"][3]["figures"]["coverage"]["value"] == pytest.approx(0.8)
 
 
+@pytest.mark.slow
 def test_a_constant_and_a_perfect_predictor_give_what_theory_says() -> None:
     table = predictions()
     perfect = section(table.assign(**{f"p_{name}": (table["target"] == name).astype(float) for name in CLASSES}))

@@ -53,6 +53,7 @@ def recipe(rows: Manifest) -> Recipe:
     return Recipe(name="rows").with_settings([f"data.manifest={rows.path}", "data.task=malignant", "data.num_folds=3"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["strict", "paper-zoome"])
 def test_a_run_is_read_by_everything_that_reads_runs(rows: Manifest, recipe: Recipe, tmp_path: Path, protocol: str) -> None:
     recipe = recipe.with_settings([f"data.protocol={protocol}"])
@@ -117,6 +118,7 @@ def test_models_are_fitted_to_training_rows_alone(
         assert not set(groups) & set(codes[parts.validation])
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_kept_and_another_run_is_refused(
     rows: Manifest, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,6 +135,7 @@ def test_a_margin_has_a_verdict_by_the_worst_that_the_interval_allows(tmp_path: 
         assert found["non_inferior"]["value"] is expected
 
 
+@pytest.mark.slow
 def test_many_systems_are_compared_pair_by_pair_and_holm_allows_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,7 @@ def by_hand(table: pd.DataFrame, coverage: float) -> pd.DataFrame:
     return pd.concat(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coverage", [0.90, 0.95])
 def test_figures_are_those_counted_by_hand(coverage: float) -> None:
     table = predictions()
@@ -91,6 +92,7 @@ def test_quantiles_come_from_validation_rows_alone_and_each_fold_has_its_own() -
     assert first["methods"]["lac"]["0.90"]["figures"]["coverage"]["value"] != changed_coverage
 
 
+@pytest.mark.slow
 def test_photos_of_one_lesion_have_one_weight() -> None:
     table = predictions()
     again = [table.assign(image_id=table["image_id"] + f"_{number}") for number in range(3)]
@@ -124,6 +126,7 @@ def test_a_class_of_too_few_is_in_every_set_and_that_is_said() -> None:
     assert part["figures"]["empty"]["value"] == 0
 
 
+@pytest.mark.slow
 def test_an_images_set_depends_on_its_name_and_not_on_its_place() -> None:
     table = predictions()
     shuffled = table.sample(frac=1, random_state=3)

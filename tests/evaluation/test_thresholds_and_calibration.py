@@ -71,11 +71,13 @@ def test_each_rule_is_chosen_on_validation_rows_and_measured_on_test_rows() -> N
         assert rule["per_1000"][0]["ppv"]["value"] == pytest.approx(rule["figures"]["ppv"]["value"])
 
 
+@pytest.mark.slow
 def test_a_case_control_set_says_that_its_ppv_does_not_carry_over() -> None:
     assert "case-control" in document(binary())["decision"]["notes"][0]
     assert "case-control" not in " ".join(document(binary(share=0.02))["decision"]["notes"])
 
 
+@pytest.mark.slow
 def test_the_decision_curve_is_counted_as_its_authors_do() -> None:
     table = binary()
     curve = document(table)["decision"]["curves"][0]
@@ -148,6 +150,7 @@ def test_scalings_are_fitted_on_validation_and_mend_what_is_wrong_on_test_rows()
     assert sum(bin_["num_images"] for bin_ in result["claims"]["positive"]["bins"]) == 700
 
 
+@pytest.mark.slow
 def test_recalibrated_predictions_are_calibrated_where_the_share_is_as_stated() -> None:
     table = binary(num_images=1500)
     moved = recalibrate(Predictions.from_frame(table), prevalence={"malignant": 0.018}).predictions

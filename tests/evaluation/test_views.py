@@ -106,6 +106,7 @@ def test_bundles_with_the_classes_in_another_order_are_refused(run: Path, monkey
         views(run)
 
 
+@pytest.mark.slow
 def test_the_table_and_the_page_say_figures_and_milliseconds(run: Path) -> None:
     document = views(run, num_resamples=20)
     text = views_table(document)

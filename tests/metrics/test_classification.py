@@ -104,6 +104,7 @@ def test_a_tie_is_no_decision_and_no_first_guess() -> None:
     assert c.in_top([0, 2, 1], table, 2).tolist() == [True, True, False]
 
 
+@pytest.mark.slow
 @given(seeds, st.integers(3, 80), st.integers(1, 8))
 def test_scores_with_ties_are_judged_as_scikit_learn_does(seed: int, num_images: int, num_levels: int) -> None:
     rng = np.random.default_rng(seed)

@@ -70,6 +70,7 @@ def test_one_class_or_one_group_has_no_p() -> None:
     assert delong_test(np.array([True, True, False, False]), scores, scores[::-1], np.array([0, 0, 1, 1])).p is None
 
 
+@pytest.mark.slow
 def test_holm_is_that_of_statsmodels() -> None:
     for count in (1, 2, 5, 12):
         values = np.round(np.random.default_rng(count).beta(0.5, 2, count), 2).tolist()  # with ties

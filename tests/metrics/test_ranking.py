@@ -23,6 +23,7 @@ def scored(seed: int, num_images: int, num_levels: int) -> tuple[NDArray[np.bool
     return positives, rng.integers(0, num_levels + 1, len(positives)) / num_levels
 
 
+@pytest.mark.slow
 @given(seeds, st.integers(2, 80), st.sampled_from([1, 2, 7, 1000]))
 @settings(max_examples=50)
 def test_ties_and_all_as_scikit_learn_and_the_official_scorer(seed: int, num_images: int, num_levels: int) -> None:
@@ -44,6 +45,7 @@ def test_partial_auc_is_isic_2024s(seed: int, num_images: int, num_levels: int) 
     assert r.partial_auc(positives, scores) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(seeds, st.integers(2, 30), st.sampled_from([1, 4, 1000]))
 def test_weights_are_repetitions(seed: int, num_images: int, num_levels: int) -> None:
     positives, scores = scored(seed, num_images, num_levels)

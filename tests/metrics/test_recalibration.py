@@ -111,6 +111,7 @@ def test_isotonic_scaling_sums_to_one_and_is_never_certain() -> None:
         assert scaled.min() > 0
 
 
+@pytest.mark.slow
 def test_probabilities_moved_to_a_clinic_are_calibrated_there() -> None:
     """Trained where half are melanoma; 1.8% are in the clinic, whose lesions of each kind look the same."""
     rng = np.random.default_rng(0)

@@ -50,6 +50,7 @@ def fast(*names: str) -> list[Any]:
     return [pytest.param(name, marks=[] if name in names else [pytest.mark.slow]) for name in BACKBONES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", fast(*SMALL))
 def test_last_tap_is_the_networks_own_last_feature_map(name: str) -> None:
     ours, theirs = (seeded(create) for create in (lambda: create_backbone(name), lambda: reference(name)))
@@ -193,6 +194,7 @@ def test_preprocessing_is_the_weights_own(name: str, mean: tuple[float, ...], st
     assert (backbone.mean, backbone.std) == (mean, std)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "tap", "count"),
     [
@@ -224,6 +226,7 @@ def test_one_zoom_se_after_every_whole_block(name: str, tap: str, count: int) ->
     assert all(p.grad is not None and p.grad.isfinite().all() for p in backbone.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zoom_size", [1, 2, 4, 7])
 def test_zoom_se_sits_on_the_output_of_each_block(zoom_size: int) -> None:
     """Block by block by hand: what the next block takes is the output of Zoom-SE."""

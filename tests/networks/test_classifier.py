@@ -79,6 +79,7 @@ def keras_count(network: LesionClassifier) -> int:
     return network.num_parameters + sum(buffer.numel() for name, buffer in network.named_buffers() if "running" in name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "tap", "size", "count", "only_keras"),
     [pytest.param(*row, marks=[] if row[3] < 3e6 else [pytest.mark.slow]) for row in NOTEBOOKS],
@@ -89,6 +90,7 @@ def test_the_published_networks_have_their_numbers_of_parameters(
     assert keras_count(published(backbone, tap, size)) == count - only_keras
 
 
+@pytest.mark.slow
 def test_the_published_network_has_its_number_of_parameters_without_metadata() -> None:
     assert keras_count(published("tf_mobilenetv3_large_100", "block5.2.expand", 224, num_metadata=0)) == 2_548_135
     assert keras_count(published("tf_mobilenetv3_large_100", "block5.2.dw", 224, num_metadata=0)) == 2_575_975

@@ -20,6 +20,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients_of_attention_are_the_differences(name: str) -> None:
     layer = LAYERS[name]().double().eval()
@@ -56,6 +57,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 FAST = ("resnet10t", "mobilenetv3_small_100", "tf_efficientnet_lite0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize(
     "backbone", [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in BACKBONES if name != "resnet18"]

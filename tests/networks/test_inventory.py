@@ -41,6 +41,7 @@ def test_a_cut_network_is_smaller_and_cheaper() -> None:
     assert dropped["multiply_adds"] == expected
 
 
+@pytest.mark.slow
 def test_a_drawing_holds_every_parameter() -> None:
     lines = draw("tf_mobilenetv3_large_100", AttentionRecipe(kind="zoom_se")).splitlines()
     counts = [int(line.split()[-1].replace(",", "")) for line in lines[1:]]

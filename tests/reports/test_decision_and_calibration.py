@@ -15,6 +15,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run.read(fabricate(tmp_path_factory.mktemp("run") / "seven"))
 
 
+@pytest.mark.slow
 def test_sensitivity_for_melanoma_the_missed_and_the_thousand_are_said(run: Run) -> None:
     page, section = decision(run), run.evaluation["decision"]
     assert "images of melanoma are flagged" in page

@@ -68,6 +68,7 @@ def test_figures_counts_licence_and_threshold_are_the_runs(card: str, folder: Pa
     assert "chosen on validation images" in card
 
 
+@pytest.mark.slow
 def test_an_unknown_licence_is_other_and_a_paper_protocol_is_called_optimistic(tmp_path: Path) -> None:
     run = Run.read(fabricate(tmp_path / "run", classes=TWO, num_images=60, num_folds=2, protocol="paper-zoome"))
     run.images.loc[:9, "license"] = "CC-BY-ND"
@@ -76,6 +77,7 @@ def test_an_unknown_licence_is_other_and_a_paper_protocol_is_called_optimistic(t
     assert "The protocol is optimistic: the figures do not hold for new patients." in card
 
 
+@pytest.mark.slow
 def test_data_cannot_break_the_header(tmp_path: Path) -> None:
     run = Run.read(fabricate(tmp_path / "run", classes=TWO, num_images=60, num_folds=2))
     run.images.loc[:, "dataset"] = 'x"\n---\n# no heading <b>'

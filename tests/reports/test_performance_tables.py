@@ -17,6 +17,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     return [Run.read(folder, "run-1") for folder in folders]
 
 
+@pytest.mark.slow
 def test_every_figure_has_a_name_and_a_definition(runs: list[Run]) -> None:
     for run in runs:
         assert set(run.evaluation["metrics"]) <= set(METRICS)

@@ -22,6 +22,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     ]
 
 
+@pytest.mark.slow
 def test_on_the_same_images_the_gap_has_the_paired_interval(runs: list[Run]) -> None:
     (sentence,) = protocol_gaps(runs[:2])
     found = compare(runs[0].predictions, runs[1].predictions)["differences"]["auc"]

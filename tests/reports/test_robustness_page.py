@@ -43,6 +43,7 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_change_and_rate_has_its_figures_and_its_difference(run: Path) -> None:
     page = str(robustness(Run.read(run)))
     assert "Worst: jpeg at severity 5, AUC -0.062" in page
@@ -60,6 +61,7 @@ def test_without_the_document_there_is_no_section(run: Path) -> None:
     assert robustness(Run.read(run)) == ""
 
 
+@pytest.mark.slow
 def test_a_change_alone_or_metadata_alone_is_shown(run: Path) -> None:
     document = json.loads((run / "robustness.json").read_text())
     write_json(run / "robustness.json", {**document, "metadata": {"missing": {}, "wrong": {}}})

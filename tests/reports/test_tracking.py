@@ -59,6 +59,7 @@ def expected(evaluation: dict[str, Any]) -> dict[str, float]:
     return found
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_back_what_the_evaluation_says(folder: Path, evaluation: dict[str, Any], tmp_path: Path) -> None:
     track(folder, "tensorboard", str(tmp_path))
     figures = events(tmp_path / "small")
@@ -75,6 +76,7 @@ def test_tensorboard_reads_back_what_the_evaluation_says(folder: Path, evaluatio
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
+@pytest.mark.slow
 def test_mlflow_reads_back_what_the_evaluation_says(folder: Path, evaluation: dict[str, Any], tmp_path: Path) -> None:
     from mlflow.tracking import MlflowClient
 

@@ -28,6 +28,7 @@ def changed(folder: Path, **sections: Any) -> Run:
     return Run.read(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [SEVEN, TWO])
 def test_every_figure_is_shown_and_every_picture_says_what_it_shows(tmp_path: Path, classes: tuple[str, ...]) -> None:
     run = Run.read(fabricate(tmp_path, classes=classes))
@@ -47,6 +48,7 @@ def test_every_figure_is_shown_and_every_picture_says_what_it_shows(tmp_path: Pa
         assert all(len(label) > 40 for label in labels)
 
 
+@pytest.mark.slow
 def test_classes_that_every_set_holds_are_named(tmp_path: Path) -> None:
     run = Run.read(fabricate(tmp_path, num_images=120))
     always = run.evaluation["conformal"]["methods"]["class_conditional"]["0.95"]["always"]
@@ -68,18 +70,21 @@ def test_a_curve_without_thresholds_says_why_there_is_no_table(tmp_path: Path) -
     assert "No table of thresholds: fold 0 has no validation rows" in shown
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_an_earlier_version_is_still_shown(tmp_path: Path) -> None:
     run = changed(fabricate(tmp_path), conformal=None, abstention=None)
     assert "nevus evaluate makes it anew" in words(conformal(run))
     assert "nevus evaluate makes it anew" in words(abstention(run))
 
 
+@pytest.mark.slow
 def test_a_paper_protocol_is_called_optimistic_here_too(tmp_path: Path) -> None:
     run = Run.read(fabricate(tmp_path, protocol="paper-zoome"))
     assert "the tested images themselves (optimistic)" in words(conformal(run))
     assert "the tested images themselves, optimistic" in words(abstention(run))
 
 
+@pytest.mark.slow
 def test_a_share_of_a_handful_of_images_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fabricate(tmp_path)
     document = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["abstention"]

@@ -139,6 +139,7 @@ class Links(HTMLParser):
                 self.ids.append(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paper", ["zoome", "soft-attention"])
 def test_every_footnote_is_there_and_is_used(make_grid: MakeGrid, monkeypatch: pytest.MonkeyPatch, paper: str) -> None:
     monkeypatch.setattr("nevus.reproduce.tables.backbone_sizes", lambda name: {"size_mb": 1.0, "parameters": 1e6, "depth": 1})

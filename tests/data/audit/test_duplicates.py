@@ -34,6 +34,7 @@ def originals() -> list[Pixels]:
     return [paint(name, seed, 0, (150, 200)) for seed, name in enumerate(["mel", "nv", "bkl", "bcc", "df", "vasc"] * 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(EDITS))
 def test_an_edited_copy_is_found_and_no_other_pair(originals: list[Pixels], name: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,28 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from exportable import exportable
+from safetensors.numpy import save
 
 from command_line import nevus
+from exportable import exportable
 from nevus.bundle import Bundle
+from nevus.bundle.description import description
+from nevus.data.images import read_image
 from nevus.data.manifest import Manifest
 from nevus.data.metadata import coded
 from nevus.data.phantom import write_phantoms
 from nevus.errors import BundleError, DataError
 from nevus.exporters import int8, parity, trained
 from nevus.exporters.export import export
-from nevus.exporters.int8 import deal
+from nevus.exporters.int8 import check_accepted, deal
+from nevus.exporters.onnx import export_onnx
 from nevus.exporters.photos import read_photos
 from nevus.exporters.quantise import quantise
 from nevus.exporters.served import Served
 from nevus.exporters.source import Source
+from nevus.files import write
+from nevus.predictor import Predictor
+from nevus.training.novelty import fit_novelty
 
 pytestmark = [pytest.mark.export, pytest.mark.slow]
 
@@ -180,6 +188,70 @@ def test_int8_that_costs_too_much_is_refused(
     with pytest.raises(BundleError, match=r"small-int8\.onnx: not written: in int8 .*falls by .* is allowed"):
         export(bundle, "onnx-int8", manifest.path, out, **few)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def knowing(bundle: Bundle, manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The bundle with a distance of its photos, of which 97 of 100 are accepted."""
+    folder = tmp_path_factory.mktemp("knowing")
+    export_onnx(Source(bundle, read_photos(manifest.path, bundle), folder / "x", 200).served, folder / "model.onnx")
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    photos = np.stack([read_image(path) for path in manifest.paths()])
+    unknown = np.full(len(photos), -1)
+    given = {"images": photos, "age": np.full(len(photos), np.nan, np.float32), "sex": unknown, "site": unknown}
+    (features,) = session.run(["features"], given)
+    novelty = fit_novelty(features[:, :64])
+    limit = float(np.quantile(novelty.scores(np.zeros((len(features), 2)), features)["mahalanobis"], 0.97))
+    document = {key: value for key, value in bundle.document.items() if key not in ("format", "files", "checksum")}
+    document["novelty"] = {"thresholds": {"mahalanobis": {"0.97": limit}}, "decides": "mahalanobis", "accepted": "0.97"}
+    document["conformal"] = {"decides": None, "reason": "there are too few"}
+    contents = {name: partial(write, content=bundle.read(name)) for name in ("weights.safetensors", "README.md")}
+    contents["novelty.safetensors"] = partial(write, content=save(novelty.tensors()))
+    contents["model.onnx"] = partial(write, content=(folder / "model.onnx").read_bytes())
+    return Bundle.write(folder / "bundle", document, contents)
+
+
+def test_int8_must_still_know_photos_like_the_training_images(
+    knowing: Bundle, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source(knowing, read_photos(manifest.path, knowing), tmp_path / "x", 200)
+    float32, other = knowing.path / "model.onnx", tmp_path / "other.onnx"
+    rows = np.arange(len(manifest))
+    found = check_accepted(float32, float32, source, rows)
+    assert found["before"] == found["after"] == pytest.approx(0.97, abs=0.01)
+    # A little noise on what the network sees in the middle, which hardly moves an answer.
+    model = onnx.load(str(float32))
+    names = [node.input[1] for node in model.graph.node if node.op_type == "Conv"][:8]
+    rng = np.random.default_rng(0)
+    for tensor in model.graph.initializer:
+        if tensor.name in names:
+            values = onnx.numpy_helper.to_array(tensor)
+            noise = rng.normal(0, 0.2 * values.std(), values.shape).astype(np.float32)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values + noise, tensor.name))
+    onnx.save(model, str(other))
+    with pytest.raises(BundleError, match=r"photos .* are accepted as like the training images, in float32 0\.9"):
+        check_accepted(float32, other, source, rows)
+
+
+def test_an_export_named_nevus_answers_without_weights_and_says_what_it_is(
+    knowing: Bundle, manifest: Manifest, tmp_path: Path, few: dict[str, Any]
+) -> None:
+    out = tmp_path / "small.nevus"
+    export(knowing, "onnx", manifest.path, out, **few)
+    light = Bundle.load(out)
+    assert light.names == ("README.md", "bundle.json", "model.onnx", "novelty.safetensors")
+    assert light.document["export"]["weights_sha256"] == knowing.document["files"]["weights.safetensors"]
+    assert light.document["export"]["parity"]["num_images"] == 6
+    assert "on 6 photos" in description(light.document)["Exported"]
+    assert "## Without weights" in light.read("README.md").decode()
+    paths = manifest.paths()[:3]
+    for one, other in zip(Predictor(light).predict(paths), Predictor(knowing).predict(paths), strict=True):
+        assert one.decision == other.decision
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+    with pytest.raises(BundleError, match=r"has no weights\.safetensors"):
+        export(light, "onnx", manifest.path, tmp_path / "again.onnx", **few)
+    with pytest.raises(DataError, match=r"a \.nevus file holds an ONNX model"):
+        export(knowing, "litert", manifest.path, out, **few)
 
 
 def test_groups_are_dealt_out_apart_and_evenly(bundle: Bundle, manifest: Manifest) -> None:

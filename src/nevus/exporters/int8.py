@@ -7,7 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
+from safetensors.numpy import load
 
 from nevus.data.images import read_reduced
 from nevus.data.metadata import coded
@@ -17,10 +19,14 @@ from nevus.exporters.parity import MIN_IMAGES, Run
 from nevus.exporters.quantise import CALIBRATIONS, prepare, quantise
 from nevus.exporters.source import Source
 from nevus.metrics.classification import balanced_accuracy, confusion_matrix, decide, macro_auc, roc_auc
+from nevus.metrics.novelty import Novelty
 
 MAX_DROP = {"balanced_accuracy": 0.01, "auc": 0.005}
 # Photos that ranges are calibrated on, as many of each class as of another where it has them.
 NUM_CALIBRATION = 96
+
+# How far the share of photos that are accepted as like the training images may move, and on how many it is counted.
+MAX_ACCEPTED_CHANGE, MAX_ACCEPTED = 0.02, 500
 
 Rows = NDArray[np.int64]
 
@@ -62,6 +68,9 @@ def to_onnx_int8(source: Source, path: Path) -> dict[str, Any]:
         moved = {method: float(np.abs(p - wanted).sum(axis=1).mean() / 2) for method, p in zip(files, found, strict=True)}
         method = min(moved, key=moved.__getitem__)
         gate = check_int8(before, open_onnx(files[method]), source, parts.gate)
+        if "novelty.safetensors" in source.bundle.names:
+            some = np.linspace(0, len(parts.gate) - 1, min(len(parts.gate), MAX_ACCEPTED)).astype(np.int64)
+            gate["accepted"] = check_accepted(float32, files[method], source, parts.gate[some])
         path.write_bytes(files[method].read_bytes())
     counts = np.bincount(_targets(source)[parts.calibration], minlength=len(source.bundle.classes))
     chosen = {
@@ -115,6 +124,43 @@ def check_int8(before: Run, after: Run, source: Source, rows: Rows) -> dict[str,
             "changed). Export float32 (--to onnx), or give more photos: --images."
         )
     return gate
+
+
+def check_accepted(before: Path, after: Path, source: Source, rows: Rows) -> dict[str, Any]:
+    """Whether the features of an int8 file still tell photos that are like the training images: the share that is accepted.
+
+    The distance counts in units of what varied little while training, so that a small error may look like another world.
+
+    Returns
+    -------
+    document
+        `num_images`, the shares `before` and `after`, and the `limit` of their difference.
+
+    Raises
+    ------
+    BundleError
+        The shares differ by more than 0.02.
+    """
+    said = source.bundle.document["novelty"]
+    novelty, decides = Novelty.from_tensors(load(source.bundle.read("novelty.safetensors"))), said["decides"]
+    limit = said["thresholds"][decides][said["accepted"]] if said["accepted"] else None
+    if limit is None:
+        return {"num_images": 0, "reason": "too few groups to know from which distance on a photo is unlike the training images"}
+    sessions = [onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]) for path in (before, after)]
+    accepted = np.zeros((2, len(rows)), np.bool_)
+    for place, row in enumerate(rows):
+        inputs = _inputs(source, row)
+        for which, session in enumerate(sessions):
+            given = {value.name: inputs[value.name] for value in session.get_inputs()}
+            logits, features = session.run(["logits", "features"], given)
+            accepted[which, place] = novelty.scores(logits, features)[decides][0] <= limit
+    was, now = accepted.mean(axis=1).tolist()
+    if abs(was - now) > MAX_ACCEPTED_CHANGE:
+        raise BundleError(
+            f"{source.out}: not written: in int8 {now:.3f} of {len(rows)} photos of {source.photos.place} are accepted as like "
+            f"the training images, in float32 {was:.3f}; {MAX_ACCEPTED_CHANGE:g} more or less is allowed. Use --to onnx."
+        )
+    return {"num_images": len(rows), "before": was, "after": now, "limit": MAX_ACCEPTED_CHANGE}
 
 
 def deal(source: Source, seed: int = 0) -> Parts:

@@ -55,7 +55,7 @@ class Recorder:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         phantoms = Manifest.read(write_phantoms(Path(folder) / "phantoms", num_lesions=30, size=(224, 224)))
-        predictor = Predictor(fit(Recipe(name="any").with_settings(SETTINGS), phantoms, Path(folder) / "fit"))
+        predictor = Predictor(fit(Recipe(name="any").with_settings(SETTINGS), phantoms, Path(folder) / "fit"), spin=False)
         paths, origin = write_jpegs(Path(folder) / "images", NUM_IMAGES, COPIES)
         cases, answers = [Case(path) for path in paths], Path(folder) / "answers"
         recorder = Recorder(predictor._session)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # The most classes that are listed by name, and the least probability of any but the first.
 _NUM_SHOWN, _LEAST_SHOWN = 3, 0.005
+# From so many images on the next ones are decoded while the network runs, and its threads must not hold the cores idly.
+_MANY = 32
 
 
 def predict(
@@ -52,7 +54,7 @@ def predict(
         raise DataError(f"--layout {layout}: needs --out, the .csv to write.")
     cases = _cases(images or [], folder, from_list, age, sex, site)
     stated = read_prevalence(prevalence)
-    predictor = Predictor(find_bundle(bundle), operating_point=operating_point, prevalence=stated)
+    predictor = Predictor(find_bundle(bundle), operating_point=operating_point, prevalence=stated, spin=len(cases) < _MANY)
     _say_what_it_lacks(predictor)
     cases = _cropped(cases, masks, predictor) if masks else cases
     if out:

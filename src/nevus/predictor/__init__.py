@@ -72,6 +72,9 @@ class Predictor:
     prevalence
         Shares of some classes where it is used, as in {"mel": 0.02}; the others keep their proportions. It moves the
         probabilities and the threshold alike, so it changes no decision.
+    spin
+        Whether the runtime's threads wait for work by spinning: a tenth faster for one photo, and in the way of the threads that
+        decode the next ones of a thousand.
 
     Raises
     ------
@@ -94,6 +97,7 @@ class Predictor:
         *,
         operating_point: str | None = None,
         prevalence: Mapping[str, float] | None = None,
+        spin: bool = True,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         check_schema(self.bundle)
@@ -105,7 +109,7 @@ class Predictor:
         self._point = chosen_point(self.bundle, operating_point)
         self._priors = stated_priors(self.bundle, prevalence) if prevalence else None
         self._novelty = _novelty(self.bundle)
-        self._session = open_session(self.bundle, *ports(self.bundle), num_threads)
+        self._session = open_session(self.bundle, *ports(self.bundle), num_threads, spin=spin)
         # A network without metadata has no use for three of the inputs, and ONNX keeps only what is used.
         self._inputs = [value.name for value in self._session.get_inputs()]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from command_line import nevus
@@ -89,6 +90,13 @@ def rewrite(path: Path, lines: Any) -> None:
     path.write_text("\n".join(kept) + "\n", encoding="utf-8")
 
 
+def negate(path: Path) -> None:
+    table = pd.read_csv(path)
+    names = [name for name in table if str(name).startswith("logit_")]
+    table[names] = -table[names]
+    table.to_csv(path, index=False)
+
+
 def test_a_run_that_is_not_whole_or_of_another_manifest_is_refused(run: Path, phantoms: Manifest, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="1 of 2 folds are tested"):
         refit(changed(run, tmp_path / "part", folds_run="1 of 2"), tmp_path / "out")
@@ -116,8 +124,9 @@ def test_a_recipe_that_chooses_on_validation_rows_is_refused(
         (lambda path: path.unlink(), "does not hold what the fold answered.*the fold is predicted anew, not trained"),
         (lambda path: rewrite(path, slice(0, -1)), "has no row for image .*, which the fold tested"),
         (lambda path: rewrite(path, [*range(5), 4]), "has two rows for image"),
+        (lambda path: negate(path), "are not those of predictions.csv"),
     ],
-    ids=["gone", "cut short", "doubled"],
+    ids=["gone", "cut short", "doubled", "of another network"],
 )
 def test_a_fold_whose_answers_are_not_all_there_is_refused(run: Path, tmp_path: Path, change: Any, said: str) -> None:
     copy = changed(run, tmp_path / "copy")

@@ -211,9 +211,24 @@ def knowing(bundle: Bundle, manifest: Manifest, tmp_path_factory: pytest.TempPat
     return Bundle.write(folder / "bundle", document, contents)
 
 
-def test_int8_must_still_know_photos_like_the_training_images(
-    knowing: Bundle, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_int8_says_how_many_photos_it_still_accepts(
+    knowing: Bundle, manifest: Manifest, tmp_path: Path, few: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name, value in {
+        "MAX_DROP": {"balanced_accuracy": 1.0, "auc": 1.0},
+        "NUM_CALIBRATION": 8,
+        "MAX_ACCEPTED_CHANGE": 1.0,
+    }.items():
+        monkeypatch.setattr(int8, name, value)
+    document = export(knowing, "onnx-int8", manifest.path, tmp_path / "small.onnx", **few)
+    assert document["int8"]["accepted"]["before"] == pytest.approx(0.97, abs=0.02)
+    convolutions = [node for node in onnx.load(str(tmp_path / "small.onnx")).graph.node if node.op_type == "Conv"]
+    quantised = ["DequantizeLinear" in node.input[1] for node in convolutions]
+    num_float = round(len(convolutions) / 4)
+    assert quantised == [place >= num_float for place in range(len(convolutions))], "the first quarter stays in float32"
+
+
+def test_int8_must_still_know_photos_like_the_training_images(knowing: Bundle, manifest: Manifest, tmp_path: Path) -> None:
     source = Source(knowing, read_photos(manifest.path, knowing), tmp_path / "x", 200)
     float32, other = knowing.path / "model.onnx", tmp_path / "other.onnx"
     rows = np.arange(len(manifest))

@@ -1,5 +1,6 @@
 """A network that starts from a bundle: its backbone and nothing else, and never from one that has seen the run's data set."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from nevus.errors import DataError, NotAvailableError
 from nevus.files import write
 from nevus.recipe import Recipe
 from nevus.training.run import begin_run, create_network
-from nevus.training.start import load_start, start_record, starting_bundle
+from nevus.training.start import load_start, refuse_trained_on, start_record, starting_bundle
 
 SETTINGS = ["data.task=malignant", "data.size=32", "model.backbone=resnet10t", "training.precision=float32"]
 
@@ -31,20 +32,30 @@ def started(bundle: Bundle, *settings: str) -> Recipe:
     return Recipe(name="next").with_settings([*SETTINGS, f"model.pretrained={bundle.path}", *settings])
 
 
-@pytest.mark.parametrize("attention", ["zoom_se", "none"])
-def test_the_backbone_is_the_bundles_and_the_head_is_new(bundle: Bundle, attention: str) -> None:
+def test_the_backbone_is_the_bundles_and_the_head_is_new(bundle: Bundle) -> None:
     theirs = load(bundle.read("weights.safetensors"))
     recipe = started(bundle, "model.attention.kind=zoom_se", "model.fusion.kind=multiply")
-    if attention == "none":
-        # The bundle has Zoom-SE in its backbone, the network none: nothing is quietly dropped.
-        with pytest.raises(NotAvailableError, match="not a layer of it"):
-            create_network(started(bundle, "model.attention.kind=none"), ("benign", "malignant"))
-        return
     own = create_network(recipe, ("benign", "malignant")).state_dict()
     drawn = create_network(recipe.with_settings(["model.pretrained=none"]), ("benign", "malignant")).state_dict()
     for name, tensor in own.items():
         expected = theirs if name.startswith("backbone.layers.") else drawn
         assert torch.equal(tensor, expected[name]), name
+
+
+def test_attention_that_the_network_lacks_is_not_quietly_dropped(bundle: Bundle) -> None:
+    with pytest.raises(NotAvailableError, match="not a layer of it"):
+        create_network(started(bundle, "model.attention.kind=none"), ("benign", "malignant"))
+
+
+@pytest.mark.parametrize(("trained", "asked"), [("ham10000", "isic2019"), ("isic2018", "ham10000"), ("isic2020", "isic-archive")])
+def test_data_sets_that_share_images_under_other_names_are_one(
+    bundle: Bundle, phantoms: Manifest, trained: str, asked: str
+) -> None:
+    seen = replace(bundle, document={**bundle.document, "training_data": {"datasets": {trained: 3}}})
+    rows = replace(phantoms, frame=phantoms.frame.assign(dataset=asked))
+    with pytest.raises(DataError, match=f"images of {asked} or of a data set that shares images with it"):
+        refuse_trained_on(seen, rows)
+    refuse_trained_on(seen, phantoms)
 
 
 def test_attention_that_the_bundle_lacks_stays_as_it_was_made(phantoms: Manifest, tmp_path: Path) -> None:
@@ -77,7 +88,9 @@ def test_a_network_that_does_not_fit_and_a_bundle_without_weights_are_refused(bu
         create_network(started(light), ("benign", "malignant"))
 
 
-def test_other_values_are_no_bundles_and_a_packed_one_is(bundle: Bundle, tmp_path: Path) -> None:
+def test_other_values_are_no_bundles_and_a_packed_one_is(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "package").mkdir()
     for value in ("none", "package", "hub", "weights.safetensors", "nowhere"):
         assert starting_bundle(Recipe(name="x").with_settings([f"model.pretrained={value}"]).model) is None
     packed = pack(bundle, tmp_path / "one.nevus")
@@ -98,7 +111,7 @@ def test_a_bundle_that_has_seen_the_data_set_is_refused_also_at_second_hand(
         document = {key: value for key, value in bundle.document.items() if key not in ("format", "files", "checksum")}
         contents = {"weights.safetensors": partial(write, content=content)}
         copy = Bundle.write(tmp_path / str(number), {**document, **said}, contents)
-        with pytest.raises(DataError, match=f"was trained on images of {dataset}, of which .* has rows too"):
+        with pytest.raises(DataError, match=f"was trained on images of {dataset} or of .* has rows of it too"):
             begin_run(started(copy, "model.attention.kind=zoom_se"), phantoms, tmp_path / "run")
         assert own in start_record(copy)["datasets"]
         assert own in description({**copy.document, "started_from": start_record(copy)})["Started from"]

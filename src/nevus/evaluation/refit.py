@@ -100,6 +100,11 @@ def _held_out(run: Path, table: Predictions) -> HeldOut:
     logits, targets, groups, scores = [], [], [], []
     for fold, rows in table.test.groupby("fold"):
         answered, scored = read_held_out(run / f"fold-{fold}" / "held_out.csv", rows["image_id"].tolist(), table.classes)
+        if (answered.argmax(axis=1) != table.probabilities(rows).argmax(axis=1)).any():
+            raise DataError(
+                f"{run}: the answers in fold-{fold}/held_out.csv are not those of predictions.csv. Delete "
+                f"fold-{fold}/predictions.csv and run nevus cross-validate again: the fold is predicted anew, not trained."
+            )
         logits.append(answered)
         scores.append(pd.DataFrame(scored))
         targets.append(table.targets(rows))

@@ -73,7 +73,7 @@ class Predictor:
         Shares of some classes where it is used, as in {"mel": 0.02}; the others keep their proportions. It moves the
         probabilities and the threshold alike, so it changes no decision.
     spin
-        Whether the runtime's threads wait for work by spinning: a tenth faster for one photo, and in the way of the threads that
+        Whether the runtime's threads wait for work by spinning: faster for one photo, and in the way of the threads that
         decode the next ones of a thousand.
 
     Raises

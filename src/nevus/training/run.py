@@ -85,11 +85,13 @@ def _begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[
         pack = pack.rows(readable)
     if recipe.data.protocol == "strict":
         _refuse_twins(pack, selected)
-    if start := starting_bundle(recipe.model):
-        refuse_trained_on(start, selected)
+    teacher = teacher_recipe(recipe) if recipe.training.distillation.teacher is not None else None
+    for asked in filter(None, (recipe, teacher)):
+        if start := starting_bundle(asked.model):
+            refuse_trained_on(start, selected)
     network = create_network(recipe, classes)
-    if recipe.training.distillation.teacher is not None:
-        create_network(teacher_recipe(recipe), classes)  # what cannot be built is said before anything is trained
+    if teacher:
+        create_network(teacher, classes)  # what cannot be built is said before anything is trained
     say(f"{len(selected)} images, {len(set(selected.frame['group_id']))} groups, classes {', '.join(classes)}")
     precision = recorded["precision"] if recorded else choose_precision(recipe, network)
     if is_main():

@@ -13,6 +13,14 @@ from nevus.networks.classifier import LesionClassifier
 from nevus.recipe import ModelRecipe
 
 _BACKBONE = "backbone.layers."
+# What `model.pretrained` may say that is no path, even where a folder has that name.
+_WORDS = ("none", "package", "hub")
+# Data sets that have images in common under other names: ISIC 2018 is HAM10000, 2019 holds it, and the archive holds them all.
+_SHARED = (
+    frozenset({"ham10000", "isic2018", "isic2019", "isic-archive"}),
+    frozenset({"isic2020", "isic-archive"}),
+    frozenset({"isic2024", "isic-archive"}),
+)
 
 
 def starting_bundle(model: ModelRecipe) -> Bundle | None:
@@ -26,7 +34,7 @@ def starting_bundle(model: ModelRecipe) -> Bundle | None:
         It has no weights.
     """
     path = Path(model.pretrained)
-    if path.suffix == ".safetensors" or not (path.is_dir() or path.suffix == SUFFIX):
+    if model.pretrained in _WORDS or path.suffix == ".safetensors" or not (path.is_dir() or path.suffix == SUFFIX):
         return None
     bundle = Bundle.load(path)
     if "weights.safetensors" not in bundle.names:
@@ -71,15 +79,20 @@ def start_record(bundle: Bundle) -> dict[str, Any]:
 def refuse_trained_on(bundle: Bundle, manifest: Manifest) -> None:
     """Refuse a start whose network has seen images of this run's data sets: any of them may be tested.
 
+    Data sets are known by their names in the manifests, and which of the public ones share images by a table.
+
     Raises
     ------
     DataError
         The bundle was trained on images of a data set that the manifest has rows of.
     """
-    seen = set(start_record(bundle)["datasets"]) & set(manifest.frame["dataset"])
+    trained = set(start_record(bundle)["datasets"])
+    for shared in _SHARED:
+        trained |= shared if trained & shared else set()
+    seen = trained & set(manifest.frame["dataset"])
     if seen:
         raise DataError(
-            f"model.pretrained = {bundle.path}: was trained on images of {', '.join(sorted(seen))}, of which {manifest.path} has "
-            "rows too; what is tested could have been trained on. Start from a bundle of other data sets, and look for copies "
-            "between the two with nevus audit."
+            f"model.pretrained = {bundle.path}: was trained on images of {', '.join(sorted(seen))} or of a data set that shares "
+            f"images with it, and {manifest.path} has rows of it too; what is tested could have been trained on. Start from a "
+            "bundle of other data sets, and look for copies between the two with nevus audit."
         )

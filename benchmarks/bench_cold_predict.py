@@ -6,9 +6,9 @@ which is the least that it can cost, and one that imports torch and timm, as mos
 
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from nevus.bundle import Bundle
@@ -25,8 +25,25 @@ photo = numpy.asarray(Image.open(sys.argv[2]).convert("RGB"))[None]
 given = {"images": photo, "age": numpy.float32([numpy.nan]), "sex": numpy.int64([-1]), "site": numpy.int64([-1])}
 print(session.run(["probabilities"], {value.name: given[value.name] for value in session.get_inputs()})[0])
 """
+# A process is charged with what the one that started it held: this one holds little.
+_LAUNCHER = """
+import os, sys, time
+quiet = [(os.POSIX_SPAWN_OPEN, out, os.devnull, os.O_WRONLY, 0) for out in (1, 2)]
+started = time.perf_counter()
+process = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
+_, status, used = os.wait4(process, 0)
+print(time.perf_counter() - started, used.ru_maxrss, status)
+"""
+# timm imports torchvision; see nevus.networks.backbones, whose import would be counted here.
 _TORCH = """
-import sys, numpy, timm, torch
+import sys, numpy, torch
+try:
+    import torchvision
+except (RuntimeError, OSError):
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+import timm
 from PIL import Image
 network = timm.create_model(sys.argv[1], num_classes=7).eval()
 photo = numpy.asarray(Image.open(sys.argv[2]).convert("RGB").resize((int(sys.argv[3]),) * 2))
@@ -70,15 +87,11 @@ def main() -> None:
 
 def _run(command: list[str]) -> tuple[float, float]:
     """Seconds, and megabytes resident at most, of a command that must succeed."""
-    started = time.perf_counter()
-    process = os.posix_spawn(
-        command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, out, os.devnull, os.O_WRONLY, 0) for out in (1, 2)]
-    )
-    _, status, used = os.wait4(process, 0)
-    took = time.perf_counter() - started
-    if status:
-        raise SystemExit(f"{' '.join(command)[:200]}: exit {os.waitstatus_to_exitcode(status)}")
-    return took, used.ru_maxrss * 1024 / 1e6
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", _LAUNCHER, *command], capture_output=True, text=True, check=True)
+    took, kilobytes, status = done.stdout.split()
+    if int(status):
+        raise SystemExit(f"{' '.join(command)[:200]}: exit {os.waitstatus_to_exitcode(int(status))}")
+    return float(took), int(kilobytes) * 1024 / 1e6
 
 
 if __name__ == "__main__":

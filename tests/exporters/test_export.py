@@ -18,6 +18,7 @@ from command_line import nevus
 from exportable import exportable
 from nevus.bundle import Bundle
 from nevus.bundle.description import description
+from nevus.data.image_ids import images_sha256
 from nevus.data.images import read_image
 from nevus.data.manifest import Manifest
 from nevus.data.metadata import coded
@@ -165,6 +166,20 @@ def test_int8_is_small_quantises_the_network_alone_and_says_its_cost(
     session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
     assert [value.name for value in session.get_inputs()] == ["images", "age", "sex", "site"]
     assert {prop.key for prop in onnx.load(str(out)).metadata_props} >= {"nevus.classes", "nevus.weights_sha256"}
+
+
+def test_photos_that_were_trained_on_are_called_so(bundle: Bundle, manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not read_photos(manifest.path, bundle).trained_on
+    monkeypatch.setitem(bundle.document["training_data"], "images_sha256", images_sha256(manifest.frame["image_id"]))
+    assert read_photos(manifest.path, bundle).trained_on
+    figure = {"before": 0.9, "after": 0.9}
+    gate = {"balanced_accuracy": figure, "auc": figure, "num_images": 240, "decisions_changed": 1}
+    found = {"to": "onnx-int8", "weights_sha256": "0" * 64, "parity": {"num_images": 200, "max_difference": 1e-6}}
+    words = {
+        known: description({"export": {**found, "int8": {**gate, "trained_on": known}}})["Exported"] for known in (True, False)
+    }
+    assert "240 photos of those it was trained on, which say what int8 costs and not how good it is" in words[True]
+    assert "trained on" not in words[False]
 
 
 def test_int8_that_costs_too_much_is_refused(

@@ -102,7 +102,8 @@ def exported(document: Mapping[str, Any]) -> str:
         f"{name} {gate[key]['before']:.4f} to {gate[key]['after']:.4f}"
         for key, name in (("balanced_accuracy", "balanced accuracy"), ("auc", "AUC"))
     )
-    return f"{words}; int8 changes {figures} on {gate['num_images']} photos, and {gate['decisions_changed']} decisions"
+    whose = " of those it was trained on, which say what int8 costs and not how good it is" if gate.get("trained_on") else ""
+    return f"{words}; int8 changes {figures} on {gate['num_images']} photos{whose}, and {gate['decisions_changed']} decisions"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -51,8 +51,9 @@ def _account(document: dict[str, Any]) -> list[str]:
             for name, figure in ((name, gate[name]) for name in ("balanced_accuracy", "auc"))
         )
         lines.append(f"int8, ranges by {chosen['method']} from {chosen['num_images']} photos.")
+        whose = "others, of those it was trained on" if gate["trained_on"] else "others"
         lines.append(
-            f"On {gate['num_images']} others: {figures}; {gate['decisions_changed']} decisions changed, {gate['right_before']} "
+            f"On {gate['num_images']} {whose}: {figures}; {gate['decisions_changed']} decisions changed, {gate['right_before']} "
             f"were right and {gate['right_after']} are."
         )
     size = document["bytes"] + document.get("weights", {}).get("bytes", 0)

@@ -89,8 +89,9 @@ def check_int8(before: Run, after: Run, source: Source, rows: Rows) -> dict[str,
     Returns
     -------
     document
-        `num_images`, `num_groups`, `classes` (images of each), `decisions_changed`, and of `balanced_accuracy` and `auc` (macro
-        over more than two classes): `before`, `after`, `drop` and `limit`.
+        `num_images`, `num_groups`, `trained_on` (whether they are the training images themselves, whose figures say what int8
+        costs and not how good the model is), `classes` (images of each), `decisions_changed`, and of `balanced_accuracy` and
+        `auc` (macro over more than two classes): `before`, `after`, `drop` and `limit`.
 
     Raises
     ------
@@ -107,6 +108,7 @@ def check_int8(before: Run, after: Run, source: Source, rows: Rows) -> dict[str,
     gate = {
         "num_images": len(rows),
         "num_groups": len(set(_groups(source)[rows])),
+        "trained_on": source.photos.trained_on,
         "classes": dict(zip(classes, np.bincount(targets, minlength=len(classes)).tolist(), strict=True)),
         "decisions_changed": int(changed.sum()),
         "right_before": int((decide(one) == targets).sum()),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nevus.bundle import Bundle
+from nevus.data.image_ids import images_sha256
 from nevus.data.images import find_images
 from nevus.data.manifest import Manifest
 from nevus.data.masks import crop_paths
@@ -21,6 +22,7 @@ class Photos:
     """N photos: `paths`, and `columns` (`age_years`, `sex`, `site`), each of N values, "" or NaN where unknown.
 
     `targets` int64 (N,), places in the bundle's classes, and the N `groups` are None of a folder, which names no diagnoses.
+    `trained_on` says that a manifest holds the very images that the bundle was trained on.
     """
 
     place: Path
@@ -28,6 +30,7 @@ class Photos:
     columns: dict[str, NDArray[Any]]
     targets: NDArray[np.int64] | None = None
     groups: NDArray[Any] | None = None
+    trained_on: bool = False
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -53,8 +56,10 @@ def read_photos(place: Path, bundle: Bundle, masks: Path | None = None) -> Photo
         )
     places = np.array([bundle.classes.index(name) for name in classes], np.int64)
     columns = {name: rows.frame[name].to_numpy() for name in COLUMNS.values()}
-    paths = _shown(rows.paths(), rows.frame["image_id"].tolist(), bundle, masks)
-    return Photos(place, paths, columns, places[targets], rows.frame["group_id"].to_numpy())
+    names = rows.frame["image_id"].tolist()
+    paths = _shown(rows.paths(), names, bundle, masks)
+    trained_on = images_sha256(names) == bundle.document["training_data"].get("images_sha256")
+    return Photos(place, paths, columns, places[targets], rows.frame["group_id"].to_numpy(), trained_on)
 
 
 def _shown(paths: list[Path], names: list[str], bundle: Bundle, masks: Path | None) -> list[Path]:

@@ -13,6 +13,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from nevus.bundle import Bundle
+from nevus.data.image_ids import images_sha256
 from nevus.data.manifest import Manifest
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.splits import Parts, split
@@ -205,7 +206,7 @@ def _training_data(run: Run, parts: Parts) -> dict[str, object]:
     counts = np.bincount(run.targets[parts.train], minlength=len(run.classes))
     return {
         "manifest_sha256": run.manifest.sha256,
-        "images_sha256": hashlib.sha256("\n".join(sorted(frame["image_id"])).encode()).hexdigest(),
+        "images_sha256": images_sha256(frame["image_id"]),
         "num_images": len(parts.train),
         "num_groups": int(frame["group_id"].nunique()),
         "num_validation_images": len(parts.validation),

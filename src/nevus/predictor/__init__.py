@@ -4,9 +4,8 @@ No torch and no pandas are imported here. The graph holds the preprocessing and 
 come through this same path, so what is measured is what is served, from file to probability.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from nevus.bundle import Bundle
 from nevus.bundle.schema import check_schema
 from nevus.data.cases import Case
 from nevus.data.crops import split_crop
-from nevus.data.images import Pixels, is_blank, read_reduced
+from nevus.data.images import Pixels, is_blank
 from nevus.data.metadata import MetadataEncoder, coded
 from nevus.data.views import VIEWS, seen
 from nevus.errors import BundleError, DataError
@@ -34,28 +33,14 @@ from nevus.predictor.answer import (
     with_set,
     without_content,
 )
+from nevus.predictor.batches import alike, loaded
+from nevus.predictor.outputs import Outputs, joined, softmax
 from nevus.predictor.session import open_session, ports
 from nevus.predictor.stream import Unreadable, predict_stream
 
 __all__ = ["Answer", "Outputs", "Predictor", "Probabilities", "softmax"]
 
 MetadataColumns = Mapping[str, Sequence[Any] | NDArray[Any]]
-
-
-# Of the photos of one run of the graph, which holds them as float32: a batch of large ones is several runs.
-_MAX_PIXELS = 4_000_000
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What the graph gives: logits (N, num_classes), of all views; features (N, F) of the images as they are.
-
-    `blank`, bool (N,), says which images are almost of one colour.
-    """
-
-    logits: NDArray[np.float32]
-    features: NDArray[np.float32]
-    blank: NDArray[np.bool_]
 
 
 class Predictor:
@@ -199,10 +184,10 @@ class Predictor:
         self.check_crops(images)
         columns, parts = metadata or {}, []
         with ThreadPoolExecutor() as pool:
-            for start, batch in _loaded(pool, images, self.side, batch_size):
+            for start, batch in loaded(pool, images, self.side, batch_size):
                 part = {name: values[start : start + batch_size] for name, values in columns.items()}
                 parts.append(self.outputs(batch, part, cropped=self._crop != "none"))
-        return _joined(parts) if parts else self._none()
+        return joined(parts, len(self.bundle.classes))
 
     def check_crops(self, images: Sequence[Path | str]) -> None:
         """Refuse whole images where the bundle was trained on crops, and the other way round, with a `BundleError`."""
@@ -251,15 +236,12 @@ class Predictor:
             self._refuse(f"these images are {'parts' if cropped else 'whole'}")
         known = coded(metadata or {}, len(images))
         places, parts = [], []
-        for rows in _alike(images):
+        for rows in alike(images):
             given = {"images": np.stack([images[row] for row in rows]), **{name: values[rows] for name, values in known.items()}}
             parts.append(self._session.run(names, {name: given[name] for name in self._inputs}))
             places.extend(rows)
         order = np.argsort(places)
         return [np.concatenate(each, axis=axis).take(order, axis=axis) for each in zip(*parts, strict=True)]
-
-    def _none(self) -> Outputs:
-        return Outputs(np.zeros((0, len(self.bundle.classes)), np.float32), np.zeros((0, 0), np.float32), np.zeros(0, np.bool_))
 
     def _refuse(self, found: str) -> None:
         if self._crop == "none":
@@ -270,42 +252,8 @@ class Predictor:
         )
 
 
-def _alike(images: Sequence[Pixels]) -> Iterator[list[int]]:
-    """The places of images of one shape, for each shape that there is; as many at once as memory is meant to hold."""
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for place, image in enumerate(images):
-        by_shape.setdefault(image.shape, []).append(place)
-    for (height, width, *_), places in by_shape.items():
-        num = max(1, _MAX_PIXELS // (height * width))
-        for start in range(0, len(places), num):
-            yield places[start : start + num]
-
-
 def _novelty(bundle: Bundle) -> Novelty:
     try:
         return Novelty.from_tensors(load(bundle.read("novelty.safetensors")))
     except (SafetensorError, KeyError, ValueError) as error:
         raise BundleError(f"{bundle.path}: its novelty.safetensors does not hold the scores ({error}).") from error
-
-
-def _joined(parts: Sequence[Outputs]) -> Outputs:
-    logits, features = (np.concatenate([getattr(part, name) for part in parts]) for name in ("logits", "features"))
-    return Outputs(logits, features, np.concatenate([part.blank for part in parts]))
-
-
-def softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:
-    """Softmax of logits / temperature over the last axis, in float64."""
-    scaled = logits.astype(np.float64) / temperature
-    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
-
-
-def _loaded(
-    pool: ThreadPoolExecutor, images: Sequence[Path | str], side: int, batch_size: int
-) -> Iterator[tuple[int, list[Pixels]]]:
-    """Where each batch begins, and its images; the next one is being decoded while the caller works on this one."""
-    waiting = [pool.submit(read_reduced, path, side) for path in images[:batch_size]]
-    for start in range(0, len(images), batch_size):
-        ahead = [pool.submit(read_reduced, path, side) for path in images[start + batch_size : start + 2 * batch_size]]
-        yield start, [future.result() for future in waiting]
-        waiting = ahead

@@ -13,18 +13,24 @@ if TYPE_CHECKING:
 bundles = typer.Typer(help="Look into a trained model, check it, pass it on.", no_args_is_help=True, rich_markup_mode=None)
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="a bundle: a folder or a .nevus file")]
+Model = Annotated[
+    Path | None,
+    typer.Argument(metavar="BUNDLE", help="a bundle, or a model that comes with nevus by its name; by default the one that does"),
+]
 Repository = Annotated[str, typer.Argument(metavar="OWNER/NAME", help="a Hugging Face hub repository")]
 
 
 @bundles.command()
-def show(path: BundlePath, as_json: AsJson = False) -> None:
+def show(given: Model = None, as_json: AsJson = False) -> None:
     """Say what a model is: its card, what it was made with, where it was pulled from, its files."""
     from textwrap import fill
 
     from nevus.bundle import Bundle
     from nevus.bundle.description import description
     from nevus.bundle.hub import origin_of
+    from nevus.predictor.shipped import find_bundle
 
+    path = find_bundle(given)
     bundle = Bundle.load(path)
     document, origin = bundle.document, origin_of(bundle)
     if as_json:
@@ -38,7 +44,7 @@ def show(path: BundlePath, as_json: AsJson = False) -> None:
     for point in document.get("operating_points") or ():
         rows[f"Threshold {point['rule']}"] = (
             f"{point['threshold']:.4f}, sensitivity {point['sensitivity']:.3f} and specificity {point['specificity']:.3f} on "
-            "validation images"
+            f"{document['operating_point']['chosen_on']}"
         )
     for title, text in rows.items():
         typer.echo(fill(f"{title}: {text}", 110, subsequent_indent="    ", break_on_hyphens=False))
@@ -49,7 +55,7 @@ def show(path: BundlePath, as_json: AsJson = False) -> None:
 
 
 @bundles.command()
-def verify(path: BundlePath, as_json: AsJson = False) -> None:
+def verify(given: Model = None, as_json: AsJson = False) -> None:
     """Check every hash, what the model says of itself, and that it answers; with torch, also its weights.
 
     The exit code is 2 at the first check that does not hold.
@@ -57,9 +63,10 @@ def verify(path: BundlePath, as_json: AsJson = False) -> None:
     from importlib.util import find_spec
 
     from nevus.bundle import Bundle
+    from nevus.predictor.shipped import find_bundle
     from nevus.predictor.verify import verify as checks
 
-    held = []
+    path, held = find_bundle(given), []
     for line in checks(path):
         held.append(line)
         typer.echo(f"ok: {line}", err=as_json)

@@ -68,8 +68,10 @@ def refit(
     """Train a cross-validated recipe on all of its rows; thresholds and limits come from the run's out-of-fold answers."""
     need_torch()
     from nevus.evaluation.refit import refit as run_again
+    from nevus.reports.model_card import model_card
+    from nevus.reports.run import Run
 
-    bundle = run_again(run, out, manifest=manifest)
+    bundle = run_again(run, out, manifest=manifest, account=model_card(Run.read(run)))
     if as_json:
         print_json({"bundle": str(bundle.path), "operating_point": bundle.document["operating_point"]})
     else:
@@ -108,16 +110,3 @@ def baselines(
         print_json(documents)
     else:
         typer.echo(baselines_table(documents))
-
-
-def demo(
-    out: Annotated[Path, typer.Option(help="folder for the phantoms, the runs and report.html")] = Path("demo"),
-    open_page: Annotated[bool | None, typer.Option("--open/--no-open", help="open the report in a browser")] = None,
-) -> None:
-    """Train and cross-validate both systems on phantom lesions, under their papers' protocols and the strict one."""
-    need_torch()
-    from nevus.demo import demo as run_demo
-
-    page = run_demo(out)
-    if open_page if open_page is not None else sys.stdout.isatty():
-        typer.launch(page.resolve().as_uri())

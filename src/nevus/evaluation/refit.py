@@ -23,7 +23,7 @@ from nevus.training.run import begin_run
 _KEPT = ("value", "low", "high", "n", "method")
 
 
-def refit(run: Path | str, out: Path | str, *, manifest: Path | str | None = None) -> Bundle:
+def refit(run: Path | str, out: Path | str, *, manifest: Path | str | None = None, account: str = "") -> Bundle:
     """Train a run's recipe on all of its rows, and write the bundle to `out`/bundle.
 
     No row is left to choose anything on. The temperature, the operating points, the limits of prediction sets and of unlike
@@ -38,6 +38,8 @@ def refit(run: Path | str, out: Path | str, *, manifest: Path | str | None = Non
         Checkpoints, log and bundle; the same call goes on where it was stopped.
     manifest
         The one that the run was trained on; by default the one it names.
+    account
+        What was measured in the run, in Markdown, as `nevus.reports.model_card` writes it: the bundle's EVALUATION.md.
 
     Raises
     ------
@@ -64,7 +66,12 @@ def refit(run: Path | str, out: Path | str, *, manifest: Path | str | None = Non
     everything = np.arange(len(begun.manifest))
     parts = Parts(everything, everything[:0], everything[:0])
     figures = {name: {key: figure[key] for key in _KEPT} for name, figure in evaluation["metrics"].items()}
-    said = {"evaluation": {"protocol": table.protocol, "metrics": figures, "trained_at": evaluation["provenance"]["trained_at"]}}
+    measured = {
+        "protocol": table.protocol,
+        "metrics": figures,
+        "trained_at": evaluation["provenance"]["trained_at"],
+        "account": bool(account),
+    }
     return fit_rows(
         begun,
         parts,
@@ -73,7 +80,8 @@ def refit(run: Path | str, out: Path | str, *, manifest: Path | str | None = Non
         protocol=None,
         folds_sha256=sha256(run / "folds.csv"),
         held_out=_held_out(run, table),
-        said=said,
+        said={"evaluation": measured},
+        texts={"EVALUATION.md": account} if account else {},
     )
 
 

@@ -1,9 +1,11 @@
 """The model card, generated from what the bundle says; nothing in it is typed by hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nevus.bundle.description import description
+
+_ACCOUNT = " On whom, by subgroups, and what it is not for: EVALUATION.md."
 
 
 def model_card(document: Mapping[str, Any]) -> str:
@@ -15,29 +17,57 @@ def model_card(document: Mapping[str, Any]) -> str:
         The bundle's document, as `Bundle.write` takes it.
     """
     data, point = document["training_data"], document["operating_point"]
-    table = "\n".join(f"| {name} | {value} |" for name, value in description(document).items())
+    table = "\n".join(f"| {name} | {value} |" for name, value in description(document).items() if name != "Figures")
     credits = "\n".join(f"- {text}" for text in data["attributions"])
     return f"""# {document["name"]}
 
 A skin-lesion classifier for dermoscopy images, made by nevus. **Not a medical device and not for diagnosis.**
-Where its training images are licensed for non-commercial use, so are these weights.
+{_licence(data["licences"])}
 
 | | |
 |---|---|
 {table}
 
-What was measured, and on whom, stands in the model card that `nevus report` writes into the run's folder.
-
 Metadata may be given in any part or not at all. The probabilities are those of the training data's class mix as the loss
-weighted it; they were calibrated with one temperature on validation images, not on your patients.
-{_operating_points(document.get("operating_points") or [], point["positive"])}
+weighted it; they were calibrated with one temperature on {point["chosen_on"]}, not on your patients.
+{_measured(document)}{_operating_points(document.get("operating_points") or [], point)}
 ## Image credits
 
 {credits or "None stated in the manifest."}
 """
 
 
-def _operating_points(points: Sequence[Mapping[str, Any]], positive: str | None) -> str:
+def _licence(names: Iterable[str]) -> str:
+    """What the licences of the training images ask of who uses the weights."""
+    if any("NC" in name.upper() for name in names):
+        return "Its training images are licensed for non-commercial use, and so are these weights."
+    return "The weights may be used as the licences of the training images allow."
+
+
+def _measured(document: Mapping[str, Any]) -> str:
+    """What cross-validation found, where the bundle is of a recipe that was cross-validated."""
+    if "evaluation" not in document:
+        return "\nWhat was measured, and on whom, stands in the model card that `nevus report` writes into the run's folder.\n"
+    evaluation = document["evaluation"]
+    lines = "\n".join(
+        f"| {name.replace('_', ' ')} | {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} | {figure['n']} |"
+        for name, figure in evaluation["metrics"].items()
+        if figure["value"] is not None
+    )
+    note = "optimistic" if evaluation["protocol"] != "strict" else "no group on both sides of a split"
+    return f"""
+## What was measured
+
+Out of fold, protocol {evaluation["protocol"]} ({note}), of networks of the same recipe, each trained on a fold's worth of images
+less; of this very network no image is left to test it on.{_ACCOUNT if evaluation["account"] else ""}
+
+| figure | value | 95% interval | images |
+|---|---|---|---|
+{lines}
+"""
+
+
+def _operating_points(points: Sequence[Mapping[str, Any]], main: Mapping[str, Any]) -> str:
     """The thresholds that `nevus predict --operating-point` can choose among."""
     if not points:
         return ""
@@ -48,8 +78,8 @@ def _operating_points(points: Sequence[Mapping[str, Any]], positive: str | None)
     return f"""
 ## Operating points
 
-Each is a threshold on the probability of {positive}; choose one with `nevus predict --operating-point RULE`. Sensitivity and
-specificity are those of the validation images it was chosen on, {on}: expect less of new images.
+Each is a threshold on the probability of {main["positive"]}; choose one with `nevus predict --operating-point RULE`.
+Sensitivity and specificity are those of the {main["chosen_on"]} it was chosen on, {on}: expect less of new images.
 
 {table}
 """

@@ -68,12 +68,13 @@ def fit_rows(
     fold: int | None = None,
     held_out: HeldOut | None = None,
     said: Mapping[str, Any] | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> Bundle:
     """Train on `parts.train`, choose on `parts.validation`, freeze to `folder`/bundle. `parts.test` is not looked at.
 
     A recipe with a teacher trains it first, on the same rows, into `folder`/teacher. Where answers `held_out` of other networks
     of the recipe are given, temperature, thresholds and limits are fitted to them, and there need be no validation rows. `said`
-    is what else bundle.json shall say.
+    is what else bundle.json shall say, and `texts` are further files of the bundle.
     """
     recipe = run.recipe
     columns = {name: run.manifest.frame[name].to_numpy() for name in COLUMNS}
@@ -148,10 +149,15 @@ def fit_rows(
         "model.onnx": lambda path: export_onnx(Served(network, encoder, origin["preprocessing"], document["temperature"]), path),
         "novelty.safetensors": lambda path: write(path, save(novelty.tensors())),
         "README.md": lambda path: write(path, model_card(document)),
+        **{name: partial(_write_text, text) for name, text in (texts or {}).items()},
     }
     bundle = Bundle.write(folder / "bundle", document, contents)
     wait_for_everyone()
     return bundle
+
+
+def _write_text(text: str, path: Path) -> None:
+    write(path, text)
 
 
 def _teacher(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import nevus.demo as module
+import nevus.demo.phantoms as module
 from nevus.data.manifest import Manifest
 from nevus.recipe import Recipe
 
@@ -27,7 +27,7 @@ def test_the_demo_prints_both_protocols_side_by_side_and_writes_its_report(
 
     monkeypatch.setattr(module, "NUM_LESIONS", 160)
     monkeypatch.setattr(module, "demo_recipe", small)
-    page = module.demo(tmp_path)
+    page = module.demo_phantoms(tmp_path)
     out = capsys.readouterr().out
     lines = out.splitlines()
     heads = [line for line in lines if "(optimistic)" in line]

@@ -37,7 +37,7 @@ VERBS = {
     "networks": "networks.networks",
     "check-paper": "papers.check_paper",
     "reproduce": "papers.reproduce",
-    "demo": "training.demo",
+    "demo": "demo.demo",
     "data": "data.sources",
     "bundle": "bundle.bundles",
 }

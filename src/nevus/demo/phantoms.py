@@ -24,7 +24,7 @@ RUNS = (
 _SHOWN = ("auc", "macro_auc", "balanced_accuracy", "sensitivity", "specificity")
 
 
-def demo(out: Path) -> Path:
+def demo_phantoms(out: Path) -> Path:
     """Generate the phantoms, run both systems under both protocols, print the figures and return the report's path.
 
     What is finished in `out` is kept: run again after an interruption, it goes on.

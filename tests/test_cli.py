@@ -432,6 +432,7 @@ def test_audit_refuses_what_it_would_not_read(
         (["--out", tmp_path / "x"], "belong to --inject"),
         (["--inject", "recipe.toml"], "--out, the experiment's folder"),
         ([phantoms.path, "--join", tmp_path / "j.csv"], "joins the copies of one manifest"),
+        (["--apart", tmp_path / "a.csv"], "parts one manifest from others"),
     ):
         code, out, err = nevus(monkeypatch, capsys, "audit", phantoms.path, *words)
         assert (code, out) == (2, "")

@@ -1,6 +1,7 @@
 """The verb that looks for leaks."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,10 @@ def audit(
     ] = None,
     page: Annotated[Path | None, typer.Option(help="write a page with pictures here")] = None,
     join: Annotated[Path | None, typer.Option(help="write the manifest here, copies joined in their groups")] = None,
+    without: Annotated[
+        Path | None,
+        typer.Option("--apart", help="write the first manifest here, without the groups that another one has a photo of"),
+    ] = None,
     inject: Annotated[
         Path | None, typer.Option(metavar="RECIPE", help="the leak experiment instead: train with and without the leak")
     ] = None,
@@ -38,11 +43,15 @@ def audit(
         _inject(manifests, inject, out, repeats, settings, as_json)
         return
     if out or settings:
-        raise DataError("--out and --set belong to --inject. For files of the audit give --page, --join or --json.")
+        raise DataError("--out and --set belong to --inject. For files of the audit give --page, --join, --apart or --json.")
     if join and len(manifests) > 1:
         raise DataError(f"--join {join}: joins the copies of one manifest; {len(manifests)} are given. Audit each on its own.")
+    if without and len(manifests) < 2:
+        raise DataError(
+            f"--apart {without}: parts one manifest from others; one is given. Give those that it is to be apart from."
+        )
+    from nevus.data.audit import apart, num_crossing, read_audited
     from nevus.data.audit import audit as audit_manifests
-    from nevus.data.audit import num_crossing, read_audited
     from nevus.progress import CountProgress
 
     read = [read_audited(path) for path in manifests]
@@ -50,6 +59,8 @@ def audit(
         document = audit_manifests(read, folds=folds, predictions=predictions, tables=table or (), progress=progress)
     if join:
         _join(read[0], document, join)
+    if without:
+        apart(read[0], document).write(without)
     if page:
         from nevus.reports.audit_page import write_audit_page
 
@@ -57,7 +68,7 @@ def audit(
     if as_json:
         print_json(document)
     else:
-        typer.echo(_summary(document, page, join))
+        typer.echo(_summary(document, [path for path in (page, join, without) if path]))
     if num_crossing(document):
         raise typer.Exit(1)
 
@@ -86,7 +97,7 @@ def _inject(
         typer.echo(leak_table(document))
 
 
-def _summary(document: dict[str, Any], page: Path | None, join: Path | None) -> str:
+def _summary(document: dict[str, Any], written: Sequence[Path]) -> str:
     counts = document["counts"]
     lines = [
         f"{counts['num_readable']} of {counts['num_images']} images read, {counts['num_groups']} groups",
@@ -94,10 +105,15 @@ def _summary(document: dict[str, Any], page: Path | None, join: Path | None) -> 
         *(f"  {first} = {second}" for first, second in document["exact_duplicates"][:10]),
         *(f"  {first} ~ {second}  {score:.3f}" for first, second, score in document["near_duplicates"][:10]),
     ]
+    if across := document["across"]:
+        lines.append(
+            f"in two data sets: {len(across)} pairs; what has been trained on one must not be tested on the other: --apart"
+        )
+        lines += [f"  {first} and {second}" for first, second in across[:10]]
     if counts["num_with_fold"]:
         spans = ", ".join(f"{kind} {number}" for kind, number in counts["num_crossing"].items())
         lines.append(f"in two folds: {spans}")
     lines += [f"column {column['column']}: {column['reason']}" for column in document["columns"]]
     lines += [f"not read {name}: {reason}" for name, reason in document["unreadable"][:10]]
-    lines += [f"written: {path}" for path in (page, join) if path]
+    lines += [f"written: {path}" for path in written]
     return "\n".join(lines)

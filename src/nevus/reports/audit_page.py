@@ -106,6 +106,11 @@ def _findings(document: dict[str, Any]) -> list[str]:
         )
     else:
         found.append(f"Nothing spans two folds, checked for {count(counts['num_with_fold'], 'image')}.")
+    if counts["num_across"]:
+        found.append(
+            f"{count(counts['num_across'], 'pair')} of images are one photograph in two data sets: what has been trained on one "
+            "must not be tested on the other. nevus audit --apart OUT writes the first manifest without them."
+        )
     if copies := counts["num_exact_pairs"] + counts["num_near_pairs"]:
         found.append(f"{count(copies, 'pair')} of images are copies of one photograph: prepare links them into one group.")
     if names := list(dict.fromkeys(item["column"] for item in document["columns"])):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nevus.data.audit import audit, num_crossing, read_audited
+from nevus.data.audit import apart, audit, num_crossing, read_audited
 from nevus.data.audit.cleanup import cleanup, from_predictions
 from nevus.data.audit.pool import pool
 from nevus.data.manifest import Manifest
@@ -70,6 +70,20 @@ def test_a_copy_in_another_data_set_is_found(planted: Manifest, tmp_path: Path) 
     found = audit([planted, Manifest.read(tmp_path / "other.csv")])
     name = planted.frame["image_id"][3]
     assert [f"phantom:{name}", f"other:{name}"] in found["exact_duplicates"]
+    assert found["across"] == [[f"phantom:{name}", f"other:{name}"]]
+    assert audit([planted])["across"] == [], "copies within one data set are not across two"
+
+
+def test_a_manifest_is_parted_from_another_by_whole_groups(planted: Manifest, tmp_path: Path) -> None:
+    groups = planted.frame["group_id"]
+    # Not the group whose photograph the planted copy is of: that copy belongs to another.
+    (shared, *_) = groups[groups.duplicated() & (groups != groups[0])]
+    (first, *_) = np.flatnonzero(groups == shared)
+    shutil.copy(planted.paths()[first], tmp_path / "y.jpg")
+    (tmp_path / "other.csv").write_text("image_id,path,dataset\ny,y.jpg,other\n")
+    left = apart(planted, audit([planted, Manifest.read(tmp_path / "other.csv")]))
+    assert set(groups) - set(left.frame["group_id"]) == {shared}
+    assert len(left) == len(planted) - (groups == shared).sum() < len(planted) - 1
 
 
 def test_a_raw_table_is_read_and_its_columns_are_audited(planted: Manifest, tmp_path: Path) -> None:

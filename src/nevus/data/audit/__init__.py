@@ -50,7 +50,8 @@ def audit(
     Returns
     -------
     dict
-        The JSON document: `exact_duplicates` [[id, id]], `near_duplicates` [[id, id, score]], `crossing`, `columns` and more.
+        The JSON document: `exact_duplicates` [[id, id]], `near_duplicates` [[id, id, score]], `across` (those of two data sets,
+        [[id, id]]), `crossing`, `columns` and more.
 
     Raises
     ------
@@ -72,6 +73,7 @@ def audit(
         "exact_duplicates": [[names[first], names[second]] for first, second in duplicates.exact],
         "near_duplicates": [[names[p.first], names[p.second], round(p.alignment.correlation, 4)] for p in duplicates.near],
         "same_pixels": [[names[pair.first], names[pair.second]] for pair in duplicates.near if pair.same_pixels],
+        "across": _across(frame, duplicates),
         "crossing": spans,
         "columns": found,
         "columns_measured": measured,
@@ -95,6 +97,18 @@ def audit(
 def num_crossing(document: dict[str, Any]) -> int:
     """How many things span two folds: the verb exits with 1 where it is not zero."""
     return sum(map(len, document["crossing"].values()))
+
+
+def apart(manifest: Manifest, document: dict[str, Any]) -> Manifest:
+    """A manifest of those audited without its groups of which another data set has a photograph.
+
+    A network that has seen that data set knows a lesion of theirs, and must not be tested on them.
+    """
+    shared = {name for pair in document["across"] for name in pair}
+    names = manifest.frame["image_id"]
+    known = names.isin(shared) | (manifest.frame["dataset"] + ":" + names).isin(shared)
+    groups = manifest.frame["group_id"]
+    return manifest.where(~groups.isin(set(groups[known])))
 
 
 def read_audited(path: Path) -> Manifest:
@@ -136,6 +150,12 @@ def _components(num_rows: int, duplicates: Duplicates) -> list[list[int]]:
     return list(sets.values())
 
 
+def _across(frame: pd.DataFrame, duplicates: Duplicates) -> list[list[str]]:
+    names, datasets = frame["name"].tolist(), frame["dataset"].tolist()
+    pairs = [*duplicates.exact, *((pair.first, pair.second) for pair in duplicates.near)]
+    return [[names[one], names[other]] for one, other in pairs if datasets[one] != datasets[other]]
+
+
 def _cleanup(
     frame: pd.DataFrame, looks: Looks, assigned: dict[int, list[str]], spans: dict[str, Any], predictions: Path | None
 ) -> dict[str, Any] | None:
@@ -165,6 +185,7 @@ def _counts(
         "num_with_fold": len(assigned),
         "num_exact_pairs": len(duplicates.exact),
         "num_near_pairs": len(duplicates.near),
+        "num_across": len(_across(frame, duplicates)),
         "num_compared": duplicates.num_candidates,
         "num_crossing": {kind: len(items) for kind, items in spans.items()},
     }

@@ -239,8 +239,8 @@ def test_int8_says_how_many_photos_it_still_accepts(
     assert document["int8"]["accepted"]["before"] == pytest.approx(0.97, abs=0.02)
     convolutions = [node for node in onnx.load(str(tmp_path / "small.onnx")).graph.node if node.op_type == "Conv"]
     quantised = ["DequantizeLinear" in node.input[1] for node in convolutions]
-    num_float = round(len(convolutions) / 4)
-    assert quantised == [place >= num_float for place in range(len(convolutions))], "the first quarter stays in float32"
+    num_float = round(len(convolutions) / 2)
+    assert quantised == [place >= num_float for place in range(len(convolutions))], "the first half stays in float32"
 
 
 def test_int8_must_still_know_photos_like_the_training_images(knowing: Bundle, manifest: Manifest, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ CALIBRATIONS = {
 _LAYERS = ("Conv", "Gemm", "Clip", "Relu")
 # The share of the convolutions, from the photo on, that stay in float32. In a network for phones most of the error comes from
 # them and little of the speed: their maps are large and their products few.
-_FIRST = 0.25
+_FIRST = 0.5
 
 
 def quantise(float32: Path, calibration: Sequence[Mapping[str, NDArray[Any]]], method: str, path: Path) -> None:

@@ -100,8 +100,14 @@ def test_the_commands_of_the_readme_run_as_they_stand(tmp_path: Path) -> None:
         "data.size=32 data.num_folds=2 model.backbone=resnet10t model.pretrained=none model.attention.kind=none training.epochs=1"
     )
     found = commands(ROOT / "README.md")
-    assert [words[0] for words in found] == ["predict", "prepare", "cross-validate", "audit", "evaluate"]
-    predict, prepare, cross_validate, audit, evaluate = found
+    assert [words[0] for words in found] == ["predict", "demo", "bundle", "prepare", "cross-validate", "audit", "evaluate"]
+    predict, demo, show, prepare, cross_validate, audit, evaluate = found
+    shutil.copy(phantoms.paths()[0], tmp_path / "lesion.jpg")
+    (tmp_path / "photos").mkdir()
+    shutil.copy(phantoms.paths()[1], tmp_path / "photos")
+    assert "malignant in all:" in run_nevus(tmp_path, predict)
+    assert "real.html" in run_nevus(tmp_path, demo)
+    assert "Image licences: CC-BY-NC-4.0" in run_nevus(tmp_path, show)
     for words in (prepare, [*cross_validate, *(part for setting in quick.split() for part in ("--set", setting))]):
         run_nevus(tmp_path, words)
     run = tmp_path / Path(cross_validate[cross_validate.index("--out") + 1])
@@ -110,8 +116,6 @@ def test_the_commands_of_the_readme_run_as_they_stand(tmp_path: Path) -> None:
     assert "in two folds" in run_nevus(tmp_path, audit)
     assert (tmp_path / "audit.html").exists()
     shutil.copy(run / "predictions.csv", tmp_path / "predictions.csv")
-    shutil.copytree(run / "fold-0" / "bundle", tmp_path / predict[predict.index("--bundle") + 1])
-    assert "malignant in all:" in run_nevus(tmp_path, predict)
     assert "95% interval" in run_nevus(tmp_path, evaluate)
 
 

@@ -58,6 +58,13 @@ def test_data_sets_that_share_images_under_other_names_are_one(
     refuse_trained_on(seen, phantoms)
 
 
+def test_data_sets_that_share_images_with_a_third_one_are_not_one(phantoms: Manifest, bundle: Bundle) -> None:
+    """The archive holds HAM10000 and ISIC-2020, which share no more than an audit finds."""
+    seen = replace(bundle, document={**bundle.document, "training_data": {"datasets": {"ham10000": 3}}})
+    rows = replace(phantoms, frame=phantoms.frame.assign(dataset="isic2020"))
+    refuse_trained_on(seen, rows)
+
+
 def test_attention_that_the_bundle_lacks_stays_as_it_was_made(phantoms: Manifest, tmp_path: Path) -> None:
     plain = Recipe(name="plain").with_settings([*SETTINGS, "model.attention.kind=none"])
     weights = create_network(plain, ("benign", "malignant")).state_dict()

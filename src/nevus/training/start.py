@@ -87,9 +87,9 @@ def refuse_trained_on(bundle: Bundle, manifest: Manifest) -> None:
         The bundle was trained on images of a data set that the manifest has rows of.
     """
     trained = set(start_record(bundle)["datasets"])
-    for shared in _SHARED:
-        trained |= shared if trained & shared else set()
-    seen = trained & set(manifest.frame["dataset"])
+    # Of what was trained on alone, not of what shares images with it: the archive would join all.
+    known = trained.union(*(shared for shared in _SHARED if trained & shared))
+    seen = known & set(manifest.frame["dataset"])
     if seen:
         raise DataError(
             f"model.pretrained = {bundle.path}: was trained on images of {', '.join(sorted(seen))} or of a data set that shares "

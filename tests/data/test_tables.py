@@ -1,5 +1,6 @@
 """Tables are read as text by Arrow where they are plain, by pandas where they are not, to the same cells or to an error."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,13 @@ def test_rows_of_unequal_length_and_open_quotes_are_refused(tmp_path: Path, text
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         read_table(tmp_path / "a.csv")
+
+
+def test_a_packed_table_is_refused_and_called_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.csv.gz"
+    path.write_bytes(gzip.compress(b"image_id,target\na,mel\n"))
+    with pytest.raises(DataError, match=r"predictions\.csv\.gz: not UTF-8 text"):
+        read_table(path)
 
 
 def test_plain_tables_are_read_by_the_quick_reader(tmp_path: Path) -> None:

@@ -110,7 +110,8 @@ def _ends_closed(path: Path, table: Any) -> bool:
 
 def _read_csv(path: Path, skip_lines: int) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skiprows=skip_lines)
+        # By its content: pandas would unpack what is only called .gz, and only here.
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skiprows=skip_lines, compression=None)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error
     except pd.errors.EmptyDataError as error:

@@ -1,7 +1,6 @@
 """A page of photographs and what a bundle says of each: its likeliest classes, its decision, and why a doctor should look."""
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from nevus import files as disk
@@ -9,11 +8,13 @@ from nevus.bundle import Bundle
 from nevus.bundle.description import description
 from nevus.data.cases import Case
 from nevus.predictor.answer import Answer
+from nevus.reports.document import document as html_document
 from nevus.reports.markup import Html, bar, element, folded, join, listing, section, table
 from nevus.reports.pictures import photograph, within
 from nevus.reports.wording import class_name, count
 
-_NUM_CLASSES, _MAX_BYTES = 3, 5_000_000
+# The page without its photographs is small beside what is left to 5 MB.
+_NUM_CLASSES, _MAX_BYTES = 3, 4_900_000
 _NOT_FOR = "A research tool: not a medical device and not for diagnosis."
 
 
@@ -47,16 +48,8 @@ def write_answers_page(
 
 
 def _page(answers: Sequence[tuple[Case, Answer]], bundle: Bundle, truths: Mapping[str, str], unreadable: Sequence[str]) -> str:
-    style = files("nevus.reports").joinpath("page.css").read_text(encoding="utf-8")
-    head = [
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{bundle.document['name']} on {count(len(answers), 'photograph')}"),
-        element("style", Html(style)),
-    ]
     gallery = join(_row(case, answer, truths.get(case.image.stem, "")) for case, answer in answers)
-    pictures, note = within(gallery, _MAX_BYTES - len(style))
+    pictures, note = within(gallery, _MAX_BYTES)
     named = table("The model", ("", ""), description(bundle.document).items(), kind="words")
     missing = folded(f"{count(len(unreadable), 'photograph')} without an answer", listing(unreadable)) if unreadable else Html()
     body = [
@@ -72,7 +65,7 @@ def _page(answers: Sequence[tuple[Case, Answer]], bundle: Bundle, truths: Mappin
             tabindex="-1",
         ),
     ]
-    return "<!DOCTYPE html>\n" + element("html", element("head", *head), element("body", *body), lang="en") + "\n"
+    return html_document(f"{bundle.document['name']} on {count(len(answers), 'photograph')}", body)
 
 
 def _summary(answers: Sequence[Answer]) -> Html:

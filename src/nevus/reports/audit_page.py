@@ -1,7 +1,6 @@
 """The audit as one self-contained HTML page: what crosses folds first, then pictures of copies, columns, classes, artefacts."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from nevus import files as disk
 from nevus.data.audit.pool import pool
 from nevus.data.manifest import Manifest
 from nevus.reports.audit_tables import artefact_tables, cleanup_tables, columns_table, contradiction_tables, crossing_table
+from nevus.reports.document import document as html_document
 from nevus.reports.markup import Html, element, folded, join, listing, section, table
 from nevus.reports.pictures import photograph
 from nevus.reports.wording import class_name, count
@@ -61,13 +61,6 @@ def audit_page(document: dict[str, Any], images: pd.DataFrame) -> str:
         "contradictions": contradiction_tables(document),
         "methods": _methods(document),
     }
-    head = [
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", "Audit: " + ", ".join(dict.fromkeys(images["dataset"]))),
-        element("style", Html(files("nevus.reports").joinpath("page.css").read_text(encoding="utf-8"))),
-    ]
     contents = element("nav", listing(element("a", TITLES[name], href=f"#{name}") for name in content), aria_label="Contents")
     sections = [section(name, TITLES[name], part, level=2) for name, part in content.items()]
     body = [
@@ -76,7 +69,7 @@ def audit_page(document: dict[str, Any], images: pd.DataFrame) -> str:
         contents,
         element("main", _summary(document), *sections, id="main", tabindex="-1"),
     ]
-    return "<!DOCTYPE html>\n" + element("html", element("head", *head), element("body", *body), lang="en") + "\n"
+    return html_document("Audit: " + ", ".join(dict.fromkeys(images["dataset"])), body)
 
 
 def _summary(document: dict[str, Any]) -> Html:

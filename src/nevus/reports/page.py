@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 from nevus import files as disk
 from nevus.errors import DataError
+from nevus.reports.document import document as html_document
 from nevus.reports.headline import headline
 from nevus.reports.markdown import markdown
 from nevus.reports.markup import Html, element, folded, join, listing, section
@@ -70,13 +70,6 @@ def page(runs: Sequence[Run], title: str) -> str:
         contents += links if len(runs) == 1 else [_entry(run, links)]
         parts.append(_run(run, [part for _, part in told.values()]))
         shown.setdefault(manifest, run.anchor)
-    head = [
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{title}: {', '.join(run.title for run in runs)}"),
-        element("style", Html(files("nevus.reports").joinpath("page.css").read_text(encoding="utf-8"))),
-    ]
     notice = element("p", element("strong", "Not for diagnosis."), NOTICE, class_="notice", role="note")
     main, left_out = within(element("main", *parts, id="main", tabindex="-1"), MAX_BYTES)
     back = element("a", "Contents", href="#contents", class_="back")
@@ -86,7 +79,7 @@ def page(runs: Sequence[Run], title: str) -> str:
         element("nav", listing(contents), back, aria_label="Contents", id="contents"),
         main,
     ]
-    return "<!DOCTYPE html>\n" + element("html", element("head", *head), element("body", *body), lang="en") + "\n"
+    return html_document(f"{title}: {', '.join(run.title for run in runs)}", body)
 
 
 def _run(run: Run, parts: Sequence[Html]) -> Html:

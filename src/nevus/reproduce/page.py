@@ -1,7 +1,6 @@
 """The page of a grid, as Markdown and as one self-contained HTML file."""
 
-from importlib.resources import files
-
+from nevus.reports.document import document as html_document
 from nevus.reports.markup import Html, element, join, listing, section, table
 from nevus.reproduce.tables import Cell, Contents
 
@@ -20,13 +19,6 @@ def markdown(contents: Contents) -> str:
 
 def html(contents: Contents) -> str:
     """The page as HTML, with the reports' style."""
-    head = [
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", contents.title),
-        element("style", Html(files("nevus.reports").joinpath("page.css").read_text(encoding="utf-8"))),
-    ]
     warning = element("p", element("strong", contents.warning), class_="notice", role="note")
     links = [element("a", block.title.text, href=f"#{block.anchor}") for block in contents.blocks]
     sections = [
@@ -54,7 +46,7 @@ def html(contents: Contents) -> str:
             tabindex="-1",
         ),
     ]
-    return "<!DOCTYPE html>\n" + element("html", element("head", *head), element("body", *body), lang="en") + "\n"
+    return html_document(contents.title, body)
 
 
 def _row(cells: list[str]) -> str:

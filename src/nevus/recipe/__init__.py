@@ -62,6 +62,9 @@ class Recipe(Section):
             raise ValueError(f"training.growth.first_size is larger than data.size, {self.data.size}")
         if self.training.growth.first_size and (self.model.pooling == "flatten" or self.model.map_transform != "none"):
             raise ValueError("training.growth needs a network for any size: model.pooling average, model.map_transform none")
+        teacher = self.training.distillation.teacher
+        if teacher and teacher.training.growth.first_size > (teacher.size or self.data.size):
+            raise ValueError("the teacher's training.growth.first_size is larger than its images")
         return self
 
     @classmethod

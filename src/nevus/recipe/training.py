@@ -123,14 +123,15 @@ class TrainingRecipe(Section):
 
     @model_validator(mode="after")
     def _teaches_whole_images(self) -> "TrainingRecipe":
-        if self.distillation.on and (self.mixup or self.cutmix):
+        if self.distillation.teaches and (self.mixup or self.cutmix):
             raise ValueError("distillation compares images; mixup and cutmix mix them; choose one of the two")
         return self
 
 
 class TeacherRecipe(Section):
-    """A teacher's network and training. Its data are the student's: both see the same pixels of the same rows."""
+    """A teacher's network and training. Its data are the student's, but that it may be trained on images of another side."""
 
+    size: int = Field(0, ge=0, le=1024, description="side of the images that it is trained on; 0 is the student's")
     model: ModelRecipe = ModelRecipe()
     training: TrainingRecipe = Field(default_factory=TrainingRecipe)
 
@@ -145,11 +146,19 @@ class DistillationRecipe(Section):
     """CRCKD (Xing et al., MICCAI 2021): the class relations of a teacher, learned beside the task. Off without a teacher.
 
     `teacher` is the path of a recipe's .toml, or a section with `model` and `training`: it is trained first, inside each fold.
-    `teacher_run` is the folder of a run on the same folds instead. The defaults are the authors' code's.
+    `teacher_run` is the folder of a run on the same folds instead. The defaults are the authors' code's; `start` and `views` are
+    not theirs. With `start` and all weights 0 the teacher is no more than the first stage of the training.
     """
 
     teacher: TeacherRecipe | None = None
     teacher_run: str = ""
+    start: bool = Field(False, description="the student begins with its teacher's weights: one network, trained on")
+    views: int = Field(
+        0,
+        ge=0,
+        le=8,
+        description="the teacher's probabilities are of so many views of each whole photo, once; 0: of what the student sees",
+    )
     contrast: float = Field(0.1, ge=0, description="weight of the class-guided contrast (CCD)")
     relation: float = Field(1.0, ge=0, description="weight of the relations to the classes' centroids (CRP)")
     prediction: float = Field(1.0, ge=0, description="weight of the divergence from the teacher's probabilities")
@@ -165,8 +174,25 @@ class DistillationRecipe(Section):
         """Whether there is a teacher."""
         return self.teacher is not None or bool(self.teacher_run)
 
+    @property
+    def relates(self) -> bool:
+        """Whether relations between images are taught."""
+        return self.on and self.contrast + self.relation > 0
+
+    @property
+    def teaches(self) -> bool:
+        """Whether anything of the teacher's counts in the loss."""
+        return self.relates or (self.on and self.prediction > 0)
+
+    @property
+    def watches(self) -> bool:
+        """Whether the teacher sees what the student sees, at the student's size."""
+        return self.relates or (self.teaches and not self.views)
+
     @model_validator(mode="after")
     def _has_one_teacher(self) -> "DistillationRecipe":
         if self.teacher is not None and self.teacher_run:
             raise ValueError("give teacher or teacher_run, not both")
+        if self.teacher and self.teacher.size and self.watches:
+            raise ValueError("a teacher that sees what the student sees has its size; leave teacher.size out, or set views")
         return self

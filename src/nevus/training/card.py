@@ -5,6 +5,8 @@ from typing import Any
 
 from nevus.bundle.description import description
 
+# Names that would promise more than the figure holds.
+_NAMES = {"ece": "ECE of the largest probability alone, not of each class's"}
 _ACCOUNT = " On whom, by subgroups, and what it is not for: EVALUATION.md."
 
 
@@ -28,8 +30,8 @@ A skin-lesion classifier for dermoscopy images, made by nevus. **Not a medical d
 |---|---|
 {table}
 
-Metadata may be given in any part or not at all. The probabilities are those of the training data's class mix as the loss
-weighted it; they were calibrated with one temperature on {point["chosen_on"]}, not on your patients.
+Metadata may be given in any part or not at all. {_belonging(document["prior"]["answered"])}
+They were calibrated with one temperature on {point["chosen_on"]}, not on your patients.
 {_measured(document)}{_operating_points(document.get("operating_points") or [], point)}
 ## Image credits
 
@@ -44,13 +46,21 @@ def _licence(names: Iterable[str]) -> str:
     return "The weights may be used as the licences of the training images allow."
 
 
+def _belonging(shares: Mapping[str, float]) -> str:
+    """The class mix that the probabilities are right in, at best."""
+    said = ", ".join(f"{name} {share:.3f}" for name, share in shares.items())
+    if max(shares.values()) - min(shares.values()) < 0.001:
+        said = "every class is equally common, which is so in no clinic"
+    return f"The probabilities belong to images of which {said};\n`nevus predict --prevalence` moves them to the shares that you name."
+
+
 def _measured(document: Mapping[str, Any]) -> str:
     """What cross-validation found, where the bundle is of a recipe that was cross-validated."""
     if "evaluation" not in document:
         return "\nWhat was measured, and on whom, stands in the model card that `nevus report` writes into the run's folder.\n"
     evaluation = document["evaluation"]
     lines = "\n".join(
-        f"| {name.replace('_', ' ')} | {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} | {figure['n']} |"
+        f"| {_NAMES.get(name, name.replace('_', ' '))} | {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} | {figure['n']} |"
         for name, figure in evaluation["metrics"].items()
         if figure["value"] is not None
     )

@@ -19,7 +19,6 @@ from nevus.data.metadata import MetadataEncoder
 from nevus.data.splits import Parts, split
 from nevus.exporters.onnx import export_onnx
 from nevus.exporters.served import Served
-from nevus.exporters.trained import load_network
 from nevus.files import write
 from nevus.networks.classifier import LesionClassifier
 from nevus.provenance import provenance
@@ -34,7 +33,7 @@ from nevus.training.novelty import fit_novelty, image_features, sample_rows
 from nevus.training.prior import answered_prior
 from nevus.training.processes import is_main, wait_for_everyone
 from nevus.training.run import COLUMNS, Run, begin_run, create_network
-from nevus.training.start import start_record, starting_bundle
+from nevus.training.start import load_all, start_record, starting_bundle
 from nevus.training.teacher import check_teacher, create_distiller, teacher_folder, teacher_recipe
 from nevus.training.validation import predict_logits
 
@@ -99,13 +98,16 @@ def fit_rows(
     if start := starting_bundle(recipe.model):
         origin["started_from"] = start_record(start)
         identity += f" {origin['started_from']['weights_sha256']}"
-    distiller = None
-    if recipe.training.distillation.on:
+    distiller, distillation = None, recipe.training.distillation
+    if distillation.on:
         teacher = _teacher(run, parts, folder, title, protocol, folds_sha256, fold)
-        check_teacher(teacher, origin)
+        check_teacher(teacher, origin, distillation.watches)
         origin["teacher_sha256"] = teacher.document["files"]["weights.safetensors"]
         identity += f" {origin['teacher_sha256']}"
-        distiller = create_distiller(recipe, load_network(teacher), network, parts.train, run.targets[parts.train])
+        if distillation.start:
+            load_all(network, teacher)
+        if distillation.teaches:
+            distiller = create_distiller(recipe, teacher, network, examples, parts.train)
     live = LiveProgress(title, recipe.training.batch_size) if is_main() else nullcontext(lambda event: None)
     with live as progress:
         weights = train(

@@ -16,7 +16,7 @@ from nevus.data.manifest import Manifest
 from nevus.data.masks import input_paths
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import Pack, pack_images, refuse_unreadable
-from nevus.errors import DataError, listed
+from nevus.errors import DataError, RecipeError, listed
 from nevus.files import write_json
 from nevus.networks.classifier import LesionClassifier
 from nevus.networks.resolutions import check_resolutions
@@ -24,7 +24,7 @@ from nevus.progress import CountProgress
 from nevus.recipe import Recipe
 from nevus.training.hardware import choose_precision, keep_memory
 from nevus.training.processes import check_alone, is_main, main_first
-from nevus.training.start import load_start, refuse_trained_on, starting_bundle
+from nevus.training.start import load_start, misfits, refuse_trained_on, starting_bundle
 from nevus.training.teacher import teacher_recipe
 
 COLUMNS = ("age_years", "sex", "site")
@@ -91,7 +91,11 @@ def _begin_run(recipe: Recipe, manifest: Manifest, folder: Path, say: Callable[[
             refuse_trained_on(start, selected)
     network = create_network(recipe, classes)
     if teacher:
-        create_network(teacher, classes)  # what cannot be built is said before anything is trained
+        # What cannot be built is said before anything is trained.
+        built = create_network(teacher, classes)
+        if recipe.training.distillation.start and (problems := misfits(built.state_dict(), network.state_dict())):
+            remedy = "Give both the same model section, or leave training.distillation.start out."
+            raise RecipeError(listed(f"recipe {recipe.name}: cannot start as its teacher ends:", problems, remedy=remedy))
     say(f"{len(selected)} images, {len(set(selected.frame['group_id']))} groups, classes {', '.join(classes)}")
     precision = recorded["precision"] if recorded else choose_precision(recipe, network)
     if is_main():

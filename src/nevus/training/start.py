@@ -1,4 +1,4 @@
-"""A network that starts from a bundle's: its backbone's weights, trained on other images than this run's."""
+"""A network that starts from a bundle's weights: its backbone's, trained on other images, or all of its teacher's."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from nevus.data.manifest import Manifest
 from nevus.errors import DataError, NotAvailableError, listed
 from nevus.networks.classifier import LesionClassifier
 from nevus.recipe import ModelRecipe
+from nevus.training.checkpoint import State
 
 _BACKBONE = "backbone.layers."
 # What `model.pretrained` may say that is no path, even where a folder has that name.
@@ -50,19 +51,45 @@ def load_start(network: LesionClassifier, bundle: Bundle) -> None:
     NotAvailableError
         Its weights do not fit.
     """
-    weights = {name: tensor for name, tensor in load(bundle.read("weights.safetensors")).items() if name.startswith(_BACKBONE)}
-    own = {name: tensor for name, tensor in network.state_dict().items() if name.startswith(_BACKBONE)}
+    weights = _weights(bundle, _BACKBONE)
+    own = {name: tensor for name, tensor in network.state_dict().items() if name in weights}
+    _refuse_misfits(bundle, misfits(weights, own) or ([] if weights else ["no layer"]))
+    network.load_state_dict(weights, strict=False)
+
+
+def load_all(network: LesionClassifier, bundle: Bundle) -> None:
+    """Put all weights of a bundle into the same network.
+
+    Raises
+    ------
+    NotAvailableError
+        It is another network.
+    """
+    weights = _weights(bundle)
+    _refuse_misfits(bundle, misfits(weights, network.state_dict()))
+    network.load_state_dict(weights)
+
+
+def misfits(weights: State, own: State) -> list[str]:
+    """What keeps weights from taking the place of `own`, tensor by tensor."""
     problems = [f"{name}: not a layer of it" for name in weights if name not in own]
-    problems += [
+    problems += [f"{name}: not there" for name in own if name not in weights]
+    return problems + [
         f"{name}: {tuple(tensor.shape)}, expected {tuple(own[name].shape)}"
         for name, tensor in weights.items()
         if name in own and tensor.shape != own[name].shape
     ]
-    if problems or not weights:
+
+
+def _weights(bundle: Bundle, prefix: str = "") -> State:
+    return {name: tensor for name, tensor in load(bundle.read("weights.safetensors")).items() if name.startswith(prefix)}
+
+
+def _refuse_misfits(bundle: Bundle, problems: list[str]) -> None:
+    if problems:
         backbone = bundle.document["recipe"]["model"]["backbone"]
         remedy = "model.backbone, tap and transform must be the bundle's."
-        raise NotAvailableError(listed(f"{bundle.path}: its {backbone} does not fit:", problems or ["no layer"], remedy=remedy))
-    network.load_state_dict(weights, strict=False)
+        raise NotAvailableError(listed(f"{bundle.path}: its {backbone} does not fit:", problems, remedy=remedy))
 
 
 def start_record(bundle: Bundle) -> dict[str, Any]:

@@ -11,14 +11,17 @@ from torch import nn
 
 from nevus.bundle import Bundle
 from nevus.errors import BundleError, listed
+from nevus.exporters.trained import load_network
 from nevus.networks.classifier import LesionClassifier
-from nevus.networks.distillation import RelationDistillation
+from nevus.networks.distillation import RelationDistillation, divergence
 from nevus.recipe import DistillationRecipe, Recipe
 from nevus.training.hardware import lay_out
-from nevus.training.loader import Batch, normalise
+from nevus.training.loader import Batch, Examples, Rows, normalise
+from nevus.training.processes import create_accelerator
+from nevus.training.validation import predict_logits
 
 
-def check_teacher(bundle: Bundle, expected: Mapping[str, Any]) -> None:
+def check_teacher(bundle: Bundle, expected: Mapping[str, Any], watches: bool = True) -> None:
     """Refuse a teacher that was not trained on exactly the student's images, or that answers another question.
 
     What a teacher has learned from a test image it teaches. So not even another split of the same training folds will do: its
@@ -31,6 +34,8 @@ def check_teacher(bundle: Bundle, expected: Mapping[str, Any]) -> None:
     expected
         What the student's own bundle will say under `task`, `classes`, `metadata`, `protocol`, `folds_sha256`, `fold`,
         `preprocessing` (its `size`) and `training_data` (its `manifest_sha256` and `images_sha256`).
+    watches
+        Whether it will see what the student sees; otherwise it may be of another size.
 
     Raises
     ------
@@ -38,6 +43,8 @@ def check_teacher(bundle: Bundle, expected: Mapping[str, Any]) -> None:
         Every difference is named.
     """
     one, other = _compared(bundle.document), _compared(expected)
+    if not watches:
+        del one["size"]
     differences = [
         f"{name}: {_short(one[name])}, the student's is {_short(other[name])}" for name in one if one[name] != other[name]
     ]
@@ -58,15 +65,21 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
     """The recipe of a recipe's teacher: its own network and training, on the student's data."""
     teacher = recipe.training.distillation.teacher
     assert teacher is not None
-    return recipe.model_copy(update={"name": f"{recipe.name}-teacher", "model": teacher.model, "training": teacher.training})
+    data = recipe.data.model_copy(update={"size": teacher.size or recipe.data.size})
+    own = {"name": f"{recipe.name}-teacher", "data": data, "model": teacher.model, "training": teacher.training}
+    return recipe.model_copy(update=own)
 
 
-def create_distiller(
-    recipe: Recipe, teacher: LesionClassifier, student: LesionClassifier, rows: NDArray[np.int64], targets: NDArray[np.int64]
-) -> "Distiller":
-    """What teaches `student` the relations that `teacher` sees between the training rows and their classes (M,)."""
+def create_distiller(recipe: Recipe, bundle: Bundle, student: LesionClassifier, examples: Examples, rows: Rows) -> "Distiller":
+    """What `student` learns from a teacher's bundle about the training rows."""
+    distillation, teacher = recipe.training.distillation, load_network(bundle)
     lay_out(teacher, recipe)
-    return Distiller(recipe.training.distillation, teacher, student, rows, targets, recipe.training.seed)
+    answers = None
+    if distillation.views:
+        teacher = teacher.to(create_accelerator().device)
+        size = bundle.document["preprocessing"]["size"]
+        answers = predict_logits(teacher, teacher.state_dict(), examples, rows, size, distillation.views)
+    return Distiller(distillation, teacher, student, rows, examples.targets[rows], recipe.training.seed, answers)
 
 
 class Distiller(nn.Module):
@@ -84,6 +97,8 @@ class Distiller(nn.Module):
         int64 (M,), the training rows and their classes.
     seed
         Of the first values.
+    answers
+        Float32 (M, C), logits that stand for the teacher's in the prediction term.
     """
 
     def __init__(
@@ -94,13 +109,17 @@ class Distiller(nn.Module):
         rows: NDArray[np.int64],
         targets: NDArray[np.int64],
         seed: int,
+        answers: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
-        self._begin = recipe.begin
+        self._recipe = recipe
         self._teacher = (teacher.eval().requires_grad_(False),)
-        self.relations = RelationDistillation(
-            recipe, student.head.in_features, teacher.head.in_features, targets, student.num_classes, seed
-        )
+        self.relations = None
+        if recipe.relates:
+            self.relations = RelationDistillation(
+                recipe, student.head.in_features, teacher.head.in_features, targets, student.num_classes, seed
+            )
+        self.register_buffer("_answers", answers, persistent=False)
         places = np.full(int(rows.max()) + 1, -1)
         places[rows] = np.arange(len(rows))
         self.register_buffer("_places", torch.from_numpy(places), persistent=False)
@@ -114,18 +133,27 @@ class Distiller(nn.Module):
 
     def forward(self, batch: Batch, logits: torch.Tensor, done: float) -> torch.Tensor:
         """What is added to the loss, after the student has answered `batch` with `logits`; `done` is the share of all steps."""
-        teacher = self._teacher[0]
         features = self._features.pop()
         assert not self._features, "the student has answered once"
-        taken: list[torch.Tensor] = []
-        mean, std = (torch.tensor(values, device=logits.device).view(1, 3, 1, 1) for values in (teacher.mean, teacher.std))
-        with torch.no_grad(), teacher.head.register_forward_pre_hook(lambda head, inputs: taken.append(inputs[0])):
-            answers = teacher(normalise(batch.images, mean, std), batch.metadata, batch.present)
         places: torch.Tensor = self._places[batch.rows]  # type: ignore[index]
-        added: torch.Tensor = self.relations(
-            features.float(), taken[0].float(), logits.float(), answers.float(), places, late=done >= self._begin
-        )
-        return added
+        answers, seen = self._ask(batch, places)
+        late = done >= self._recipe.begin
+        if self.relations:
+            added: torch.Tensor = self.relations(features.float(), seen.float(), logits.float(), answers.float(), places, late)
+            return added
+        return self._recipe.prediction * divergence(logits.float(), answers.float()) if late else logits.new_zeros(())
+
+    def _ask(self, batch: Batch, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The teacher's logits (N, C), and its penultimate features (N, F) where anything reads them."""
+        answers: torch.Tensor | None = self._answers  # type: ignore[assignment]
+        if answers is not None and not self.relations:
+            return answers[places], answers[:0]
+        teacher = self._teacher[0]
+        taken: list[torch.Tensor] = []
+        mean, std = (torch.tensor(values, device=places.device).view(1, 3, 1, 1) for values in (teacher.mean, teacher.std))
+        with torch.no_grad(), teacher.head.register_forward_pre_hook(lambda head, inputs: taken.append(inputs[0])):
+            said = teacher(normalise(batch.images, mean, std), batch.metadata, batch.present)
+        return (said if answers is None else answers[places]), taken[0]
 
     def _take(self, head: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         if head.training:  # validation has no teacher

@@ -70,6 +70,8 @@ def schema_problems(document: Mapping[str, Any]) -> list[str]:
     ['name: missing, expected a text', 'task: missing, expected diagnosis or malignant']
     """
     problems = []
+    if (rule := document.get("decisions", "likeliest")) not in ("likeliest", "balanced"):
+        problems.append(f"decisions: {str(rule)[:60]}, expected likeliest or balanced")
     for key, (words, check) in _KEYS.items():
         value: Any = document
         for part in key.split("."):

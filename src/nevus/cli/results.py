@@ -1,12 +1,16 @@
 """Verbs that judge and show."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from nevus.cli.arguments import AsJson, print_json
 from nevus.errors import DataError
+
+Deciding = Annotated[
+    str, typer.Option(help="likeliest, or balanced: the class whose probability is largest for its share of validation rows")
+]
 
 
 def evaluate(
@@ -23,6 +27,7 @@ def evaluate(
     cost_ratio: Annotated[
         float | None, typer.Option(help="false alarms that a missed positive costs: chooses a threshold for it too")
     ] = None,
+    decisions: Deciding = "likeliest",
     intervals: Annotated[str, typer.Option(help="analytic where there is a closed form, or bootstrap, or bca")] = "analytic",
     out: Annotated[Path | None, typer.Option(help="also write the document here")] = None,
     as_json: AsJson = False,
@@ -47,6 +52,7 @@ def evaluate(
         intervals=intervals,
         prevalence=prevalence,
         cost_ratio=cost_ratio,
+        decisions=decisions,
         provenance=origin,
     )
     if out:
@@ -60,6 +66,7 @@ def evaluate(
 def compare(
     predictions: Annotated[list[Path], typer.Argument(help="two or more predictions.csv about the same images")],
     operating_point: Annotated[str, typer.Option(help="youden, sensitivity:0.90, cost:10 or cost:10@0.02")] = "youden",
+    decisions: Deciding = "likeliest",
     margin: Annotated[float | None, typer.Option(help="say whether the second is worse by no more than this")] = None,
     out: Annotated[Path | None, typer.Option(help="also write the document here")] = None,
     as_json: AsJson = False,
@@ -74,11 +81,17 @@ def compare(
         raise DataError("nevus compare needs at least two predictions files.")
     if margin is not None and not 0 < margin < 1:
         raise DataError(f"--margin {margin:g}: expected a part of a figure, as in 0.02.")
+    asked: dict[str, Any] = {
+        "operating_point": operating_point,
+        "decisions": decisions,
+        "margin": margin,
+        "provenance": provenance(),
+    }
     if len(predictions) == 2:
         first, second = predictions
-        document = compare_predictions(first, second, operating_point=operating_point, margin=margin, provenance=provenance())
+        document = compare_predictions(first, second, **asked)
     else:
-        document = compare_all(predictions, operating_point=operating_point, margin=margin, provenance=provenance())
+        document = compare_all(predictions, **asked)
     if out:
         write_json(out, document)
     if as_json:

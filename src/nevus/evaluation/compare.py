@@ -32,6 +32,7 @@ def compare(
     second: Predictions | Path | str,
     *,
     operating_point: str = "youden",
+    decisions: str | None = None,
     margin: float | None = None,
     num_resamples: int = 2000,
     seed: int = 0,
@@ -49,6 +50,8 @@ def compare(
         Predictions, ours or other programs'. Between two classes each is decided at its own operating point.
     operating_point
         "youden", or a sensitivity as in "sensitivity:0.90".
+    decisions
+        "likeliest" or "balanced", as `evaluate` takes it; by default what each of the predictions says.
     margin
         How much worse the second may be and still count as not inferior; each figure then has a verdict.
     num_resamples, seed
@@ -64,7 +67,7 @@ def compare(
     >>> compare("runs/a/predictions.csv", "runs/b/predictions.csv")["differences"]["auc"]["p"]  # doctest: +SKIP
     0.013
     """
-    tables = [part if isinstance(part, Predictions) else Predictions.read(part) for part in (first, second)]
+    tables = [(part if isinstance(part, Predictions) else Predictions.read(part)).deciding(decisions) for part in (first, second)]
     tests = _matched(tables)
     groups, num_groups, notes = _shared_groups(tables, tests)
     protocols = [table.protocol for table in tables]
@@ -113,13 +116,14 @@ def compare_all(
     files: Sequence[Path | str],
     *,
     operating_point: str = "youden",
+    decisions: str | None = None,
     margin: float | None = None,
     num_resamples: int = 2000,
     seed: int = 0,
     provenance: Document | None = None,
 ) -> Document:
     """`compare` of every pair; with several pairs, each figure's `p_holm` allows for having looked at all of them (Holm 1979)."""
-    tables = [Predictions.read(path) for path in files]
+    tables = [Predictions.read(path).deciding(decisions) for path in files]
     documents = [
         compare(one, other, operating_point=operating_point, margin=margin, num_resamples=num_resamples, seed=seed)
         for one, other in combinations(tables, 2)

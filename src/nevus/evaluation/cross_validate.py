@@ -76,7 +76,7 @@ def cross_validate(
         "trained_at": ", ".join(sorted({_training_commit(out / f"fold-{fold}") for fold in chosen})),
         "training_seconds": round(sum(_training_seconds(out / f"fold-{fold}") for fold in chosen), 1),
     }
-    document = evaluate(predictions, operating_point=recipe.operating_point, provenance=origin)
+    document = evaluate(predictions, operating_point=recipe.operating_point, decisions=recipe.decisions, provenance=origin)
     if is_main():
         write_json(out / "evaluation.json", document)
     return document

@@ -14,6 +14,7 @@ from nevus.evaluation.abstention import abstention
 from nevus.evaluation.calibration import calibration
 from nevus.evaluation.conformal import conformal
 from nevus.evaluation.decision import check_stated, decision
+from nevus.evaluation.decisions import decide_rows
 from nevus.evaluation.figures import OF_PROBABILITIES, Judged, overall, per_class, value
 from nevus.evaluation.fitting_rows import group_names
 from nevus.evaluation.operating_point import OperatingPoint
@@ -23,7 +24,7 @@ from nevus.evaluation.shortages import shortages
 from nevus.evaluation.subgroups import subgroups
 from nevus.evaluation.tested import Tested
 from nevus.metrics.bootstrap import WeightedFigure
-from nevus.metrics.classification import confusion_matrix, decide
+from nevus.metrics.classification import confusion_matrix
 from nevus.metrics.intervals import KINDS
 
 _ABOUT_PROBABILITIES = ("calibration", "conformal", "abstention")
@@ -52,12 +53,13 @@ def evaluate(
     seed: int = 0,
     prevalence: float | None = None,
     cost_ratio: float | None = None,
+    decisions: str | None = None,
     provenance: Document | None = None,
 ) -> Document:
     """Evaluate predictions, ours or another program's.
 
-    Decisions are the most probable class, and with two classes the operating point. Intervals are over groups, with thresholds
-    held fixed.
+    With two classes the operating point decides, with more the rule `decisions`. Intervals are over groups, with thresholds and
+    shares held fixed.
 
     Parameters
     ----------
@@ -78,6 +80,9 @@ def evaluate(
         The positive class's share among the people in question, for the table of a thousand people and the decision curve.
     cost_ratio
         How many false alarms a missed positive costs: a threshold is chosen for it too.
+    decisions
+        "likeliest", the class of the largest probability, or "balanced", the one whose probability is largest for its share of
+        each fold's validation rows; by default what the predictions say, "likeliest" where they are read from a file.
     provenance
         Goes into the document as it is.
 
@@ -95,6 +100,7 @@ def evaluate(
         raise DataError(f"intervals {intervals!r}: expected one of {', '.join(KINDS)}.")
     check_stated(prevalence, cost_ratio)
     table = predictions if isinstance(predictions, Predictions) else Predictions.read(predictions, truth=truth, logits=logits)
+    table = table.deciding(decisions)
     test, point = table.test, choose_point(table, operating_point, threshold)
     judged = judge(table, test, point)
     fold_of = test["fold"].to_numpy()
@@ -125,6 +131,7 @@ def evaluate(
         "positive": table.positive,
         "num_images": len(test),
         "num_groups": num_groups,
+        "decisions": table.decisions if len(table.classes) > 2 else None,
         "operating_point": point.document(),
         "metrics": {name: document(owner, name) for owner, name in figures if not owner},
         "per_class": {own: {name: document(owner, name) for owner, name in figures if owner == own} for own in table.classes},
@@ -212,15 +219,16 @@ def _confusion(decided: NDArray[np.int64], classes: tuple[str, ...]) -> Document
 
 
 def judge(table: Predictions, test: pd.DataFrame, point: OperatingPoint) -> Judged:
-    """Rows with their decisions: the most probable class, and between two classes the operating point's.
+    """Rows with their decisions: by the table's rule, and between two classes the operating point's.
 
     In the ISIC challenges' layout each class's own figures are those of its column above 0.5, as their scorer has it.
     """
     probabilities = table.probabilities(test)
     positive = None if table.positive is None else table.classes.index(table.positive)
     flags = None if positive is None else point.flags(test["fold"].to_numpy(), probabilities[:, positive])
-    decisions: NDArray[np.int64] | None = decide(probabilities)
-    if len(table.classes) == 2:
+    if len(table.classes) > 2:
+        decisions: NDArray[np.int64] | None = decide_rows(table, test)
+    else:
         decisions = None if flags is None or positive is None else np.where(flags, positive, 1 - positive)
     named = probabilities > 0.5 if table.by_column else None
     return Judged(table.targets(test), probabilities, decisions, flags, positive, named, table.sum_to_one)

@@ -1,7 +1,8 @@
 """The predictions file, ours or any other program's, checked before a figure is made of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from nevus.evaluation.layouts import PREFIX, read_answers
 from nevus.evaluation.prediction_rows import TOLERANCE, row_problems, to_numbers, value_problems, value_remedy, with_rows
 from nevus.evaluation.truth import Truth
 from nevus.files import write
+from nevus.recipe import Decisions
 
 
 @dataclass(frozen=True)
@@ -20,13 +22,15 @@ class Predictions:
     """Rows of `image_id, fold, split, target, p_<class>…` and more; `source` is what errors call them.
 
     `notes` say what was done to another program's file. `by_column` is true of the ISIC challenges' one-hot layout: each class
-    is decided by its own column above 0.5, and rows need not sum to 1.
+    is decided by its own column above 0.5, and rows need not sum to 1. `decisions` is the rule by which one of several classes is
+    decided, "likeliest" or "balanced" (`evaluation.decisions`).
     """
 
     frame: pd.DataFrame
     source: str = "predictions"
     notes: tuple[str, ...] = ()
     by_column: bool = False
+    decisions: str = "likeliest"
 
     @classmethod
     def read(cls, path: Path | str, *, truth: Path | str | None = None, logits: bool = False) -> "Predictions":
@@ -89,6 +93,20 @@ class Predictions:
         predictions = cls(frame[counted].reset_index(drop=True), source, notes, by_column)
         predictions._check_groups()
         return predictions
+
+    def deciding(self, rule: str | None) -> "Predictions":
+        """The same rows, decided by another rule; None leaves it.
+
+        Raises
+        ------
+        DataError
+            There is no such rule.
+        """
+        if rule is None:
+            return self
+        if rule not in get_args(Decisions):
+            raise DataError(f"decisions {rule}: expected one of {', '.join(get_args(Decisions))}.")
+        return replace(self, decisions=rule)
 
     def write(self, path: Path | str) -> None:
         """Write the file, wholly or not at all; probabilities are exact."""

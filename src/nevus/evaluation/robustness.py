@@ -17,7 +17,7 @@ from nevus.evaluation.figures import overall
 from nevus.evaluation.operating_point import OperatingPoint, operating_point
 from nevus.evaluation.predictions import Predictions
 from nevus.evaluation.tested import Document, Tested
-from nevus.evaluation.tested_run import drawn_rows, image_paths, threshold_rule, whole_image_bundles
+from nevus.evaluation.tested_run import drawn_rows, image_paths, run_predictions, threshold_rule, whole_image_bundles
 from nevus.files import write_json
 from nevus.metrics.bootstrap import WeightedFigure
 from nevus.metrics.comparison import compare_figures
@@ -72,7 +72,7 @@ def robustness(
     -0.07
     """
     run = Path(run)
-    table = Predictions.read(run / "predictions.csv")
+    table = run_predictions(run)
     tested = drawn_rows(table.test, num_images, seed)
     paths = image_paths(run, manifest, tested)
     bundles = whole_image_bundles(run, [int(fold) for fold in tested["fold"].unique()])
@@ -176,7 +176,7 @@ def _by_rate(setting: _Setting, clean: NDArray[np.float64], changed_answers: NDA
 
 def _image_only(setting: _Setting, found: Mapping[str, NDArray[np.float64]], other: Path) -> Document:
     """Whether the answers with all metadata missing fall below those of the model that never had any."""
-    table = Predictions.read(other / "predictions.csv")
+    table = run_predictions(other)
     rows = table.test.set_index("image_id")
     if missing := [name for name in setting.test["image_id"] if name not in rows.index]:
         raise DataError(f"{other}: does not test image {missing[0]} and {len(missing) - 1} others. Give a run on the same folds.")

@@ -13,6 +13,7 @@ from nevus.data.manifest import Manifest
 from nevus.data.splits import Folds
 from nevus.errors import DataError
 from nevus.evaluation.evaluate import group_indices
+from nevus.evaluation.predictions import Predictions
 from nevus.evaluation.tested import Document
 from nevus.recipe import Recipe
 
@@ -45,6 +46,11 @@ def read_recipe(run: Path) -> Recipe:
         return Recipe.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}). Give a folder that `nevus cross-validate` made.") from error
+
+
+def run_predictions(run: Path) -> Predictions:
+    """The run's predictions, with the rule that its recipe decides by."""
+    return Predictions.read(run / "predictions.csv").deciding(read_evaluation(run).get("decisions"))
 
 
 def threshold_rule(run: Path) -> str:

@@ -22,7 +22,7 @@ from nevus.evaluation.layouts import PREFIX
 from nevus.evaluation.operating_point import operating_point
 from nevus.evaluation.predictions import Predictions
 from nevus.evaluation.tested import Tested
-from nevus.evaluation.tested_run import image_paths, threshold_rule, whole_image_bundles
+from nevus.evaluation.tested_run import image_paths, run_predictions, threshold_rule, whole_image_bundles
 from nevus.files import write_json
 from nevus.metrics.bootstrap import WeightedFigure
 from nevus.metrics.comparison import compare_figures
@@ -73,7 +73,7 @@ def views(
     0.006
     """
     run = Path(run)
-    table = Predictions.read(run / "predictions.csv")
+    table = run_predictions(run)
     folds = sorted(int(fold) for fold in table.test["fold"].unique())
     frame = table.frame[table.frame["fold"].isin(folds)].reset_index(drop=True)
     bundles = whole_image_bundles(run, folds)

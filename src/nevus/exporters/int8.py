@@ -20,6 +20,7 @@ from nevus.exporters.quantise import CALIBRATIONS, prepare, quantise
 from nevus.exporters.source import Source
 from nevus.metrics.classification import balanced_accuracy, confusion_matrix, decide, macro_auc, roc_auc
 from nevus.metrics.novelty import Novelty
+from nevus.predictor.answer import decision_weights
 
 MAX_DROP = {"balanced_accuracy": 0.01, "auc": 0.005}
 # Photos that ranges are calibrated on, as many of each class as of another where it has them.
@@ -100,19 +101,21 @@ def check_int8(before: Run, after: Run, source: Source, rows: Rows) -> dict[str,
     """
     targets, classes = _targets(source)[rows], source.bundle.classes
     one, other = answers([before, after], source, rows)
+    weights = decision_weights(source.bundle.document)
     figures = {}
     for name, limit in MAX_DROP.items():
-        was, now = (_FIGURES[name](targets, table) for table in (one, other))
+        was, now = (_FIGURES[name](targets, table, weights) for table in (one, other))
         figures[name] = {"before": was, "after": now, "drop": was - now, "limit": limit}
-    changed = decide(one) != decide(other)
+    decided = [_decide(table, weights) for table in (one, other)]
+    changed = decided[0] != decided[1]
     gate = {
         "num_images": len(rows),
         "num_groups": len(set(_groups(source)[rows])),
         "trained_on": source.photos.trained_on,
         "classes": dict(zip(classes, np.bincount(targets, minlength=len(classes)).tolist(), strict=True)),
         "decisions_changed": int(changed.sum()),
-        "right_before": int((decide(one) == targets).sum()),
-        "right_after": int((decide(other) == targets).sum()),
+        "right_before": int((decided[0] == targets).sum()),
+        "right_after": int((decided[1] == targets).sum()),
         **figures,
     }
     if failed := [name for name, figure in figures.items() if not figure["drop"] <= figure["limit"]]:
@@ -214,11 +217,16 @@ def _inputs(source: Source, row: int) -> dict[str, NDArray[Any]]:
     return {"images": read_reduced(source.photos.paths[row], source.side)[None], **known}
 
 
-def _balanced_accuracy(targets: Rows, table: NDArray[np.float64]) -> float:
-    return float(balanced_accuracy(confusion_matrix(targets, decide(table), table.shape[1])))
+def _decide(table: NDArray[np.float64], weights: NDArray[np.float64] | None) -> Rows:
+    """As the bundle decides among several classes."""
+    return decide(table if weights is None or table.shape[1] == 2 else table * weights)
 
 
-def _auc(targets: Rows, table: NDArray[np.float64]) -> float:
+def _balanced_accuracy(targets: Rows, table: NDArray[np.float64], weights: NDArray[np.float64] | None) -> float:
+    return float(balanced_accuracy(confusion_matrix(targets, _decide(table, weights), table.shape[1])))
+
+
+def _auc(targets: Rows, table: NDArray[np.float64], weights: NDArray[np.float64] | None) -> float:
     return roc_auc(targets == 1, table[:, 1]) if table.shape[1] == 2 else macro_auc(targets, table)
 
 

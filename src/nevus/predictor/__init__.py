@@ -28,6 +28,7 @@ from nevus.predictor.answer import (
     Probabilities,
     answer,
     chosen_point,
+    decision_weights,
     stated_priors,
     with_novelty,
     with_set,
@@ -92,6 +93,7 @@ class Predictor:
         MetadataEncoder.from_json(document["metadata"])  # refuses other codes than this version's
         self._temperature = float(document["temperature"])
         self._point = chosen_point(self.bundle, operating_point)
+        self._weights = decision_weights(document)
         self._priors = stated_priors(self.bundle, prevalence) if prevalence else None
         self._novelty = _novelty(self.bundle)
         self._session = open_session(self.bundle, *ports(self.bundle), num_threads, spin=spin)
@@ -149,7 +151,7 @@ class Predictor:
         probabilities, scores = self.probabilities(outputs.logits), self.novelty_scores(outputs)
         answers = []
         for index, (path, row) in enumerate(zip(images, probabilities, strict=True)):
-            said = answer(split_crop(path)[0], row, self.bundle.classes, self._point, self._priors)
+            said = answer(split_crop(path)[0], row, self.bundle.classes, self._point, self._priors, self._weights)
             said = with_set(said, document["conformal"])
             own = {name: float(values[index]) for name, values in scores.items()}
             said = with_novelty(said, own, document["novelty"])

@@ -45,18 +45,29 @@ class Answer:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
-def answer(image: str, row: Probabilities, classes: Sequence[str], point: Mapping[str, Any], priors: Priors | None) -> Answer:
-    """Decide on probabilities (C,) at an operating point; with `priors` they are shown where the classes have other shares."""
+def answer(
+    image: str,
+    row: Probabilities,
+    classes: Sequence[str],
+    point: Mapping[str, Any],
+    priors: Priors | None,
+    weights: Probabilities | None = None,
+) -> Answer:
+    """Decide on probabilities (C,) at an operating point; with `priors` they are shown where the classes have other shares.
+
+    Below the operating point the class is decided whose probability times its weight, `decision_weights`, is largest.
+    """
     probabilities = dict(zip(classes, row.tolist(), strict=True))
+    weighed = probabilities if weights is None else dict(zip(classes, (row * weights).tolist(), strict=True))
     malignant = [name for name in classes if is_malignant(name)]
     malignant_probability = sum(probabilities[name] for name in malignant)
     positive, threshold = point["positive"], point["threshold"]
-    others = {name: p for name, p in probabilities.items() if name != positive}
-    decision = max(others, key=others.__getitem__)
+    decision = max((name for name in classes if name != positive), key=weighed.__getitem__)
+    rule = "the most probable class" if weights is None else "the class most probable for its share of the images"
     reasons = []
     if positive is None or threshold is None:
-        decision = max(probabilities, key=probabilities.__getitem__)
-        reasons.append("the bundle has no operating point; the decision is the most probable class")
+        decision = max(classes, key=weighed.__getitem__)
+        reasons.append(f"the bundle has no operating point; the decision is {rule}")
     elif probabilities[positive] >= threshold:
         decision = positive
         reasons.append(f"the probability of {positive}, {probabilities[positive]:.3f}, reaches the threshold {threshold:.3f}")
@@ -65,10 +76,16 @@ def answer(image: str, row: Probabilities, classes: Sequence[str], point: Mappin
     if decision in malignant and decision != positive:
         reasons.append(f"{decision} is malignant")
     refer = decision in malignant
-    if len(classes) > 2 and decision != positive == max(probabilities, key=probabilities.__getitem__):
+    if len(classes) > 2 and decision != positive == max(classes, key=weighed.__getitem__):
         # Named second, it would be sent home: no threshold is meant to hide the likeliest answer.
-        reasons.append(f"{positive} is the most probable class, though below its threshold of {threshold:.3f}")
+        reasons.append(f"{positive} is {rule}, though below its threshold of {threshold:.3f}")
         refer = True
+    likeliest = max(classes, key=probabilities.__getitem__)
+    if weights is not None and decision not in (positive, likeliest):
+        reasons.append(
+            f"{decision} is decided for its probability of {probabilities[decision]:.3f}, high for so rare a class; "
+            f"the most probable one is {likeliest}"
+        )
     if priors is None:
         return Answer(image, probabilities, malignant_probability, decision, refer, reasons)
     # The likelihood ratio of the image decides, which no prevalence changes: decided before, shown after.
@@ -138,6 +155,20 @@ def chosen_point(bundle: Bundle, rule: str | None) -> Mapping[str, Any]:
         known = ", ".join(dict.fromkeys([main["rule"], *points]))
         raise BundleError(f"{bundle.path}: has no operating point {rule!r}; there are {known}.")
     return {**main, **points[rule]}
+
+
+def decision_weights(document: Mapping[str, Any]) -> Probabilities | None:
+    """What each class's probability is multiplied with before one is decided, (C,); None where the most probable one is.
+
+    One over its share of the images that the bundle was calibrated on (`nevus.evaluation.decisions`), or where there were none of
+    it, of those that it answers at.
+    """
+    if document.get("decisions", "likeliest") == "likeliest":
+        return None
+    answered, fitted = (
+        np.array([document["prior"][part][name] for name in document["classes"]]) for part in ("answered", "validation")
+    )
+    return np.asarray(1 / np.where(fitted > 0, fitted, answered))
 
 
 def stated_priors(bundle: Bundle, prevalence: Mapping[str, float]) -> Priors:

@@ -8,7 +8,7 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -26,10 +26,14 @@ from nevus.recipe.training import (
     TrainingRecipe,
 )
 
+Prior = Literal["loss", "data"]
+Decisions = Literal["likeliest", "balanced"]
+
 __all__ = [
     "AttentionRecipe",
     "AugmentRecipe",
     "DataRecipe",
+    "Decisions",
     "DistillationRecipe",
     "FusionRecipe",
     "GrowthRecipe",
@@ -37,6 +41,7 @@ __all__ = [
     "MetadataField",
     "ModelRecipe",
     "OptimiserRecipe",
+    "Prior",
     "Protocol",
     "RandAugmentRecipe",
     "Recipe",
@@ -54,6 +59,16 @@ class Recipe(Section):
     data: DataRecipe = DataRecipe()
     model: ModelRecipe = ModelRecipe()
     training: TrainingRecipe = TrainingRecipe()
+    prior: Prior = Field(
+        "loss",
+        description="which shares of the classes the probabilities belong to: those that sampler and loss made equal or not, or "
+        "those of the training images",
+    )
+    decisions: Decisions = Field(
+        "likeliest",
+        description="which of several classes is decided: the most probable one, or the one whose probability is largest for its "
+        "share of the validation images",
+    )
     operating_point: str = Field("youden", pattern=r"^(youden|sensitivity:0?\.\d+|cost:\d+(\.\d+)?(@0?\.\d+)?)$")
 
     @model_validator(mode="after")

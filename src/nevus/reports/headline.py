@@ -102,8 +102,9 @@ def _plain_words(document: dict[str, Any]) -> list[str]:
             f"Of 100 images it flags here, {right} show {shown}; fewer do where that is rarer than here ({share} in 100)."
         )
     if len(document["classes"]) > 2 and _defined(metrics, "accuracy") and _defined(metrics, "balanced_accuracy"):
+        choice = "decision, made as if all were equally common," if document.get("decisions") == "balanced" else "first choice"
         sentences.append(
-            f"Its first choice is right for {in_hundred(metrics['accuracy'])} of 100 images, and for "
+            f"Its {choice} is right for {in_hundred(metrics['accuracy'])} of 100 images, and for "
             f"{in_hundred(metrics['balanced_accuracy'])} of 100 when every diagnosis counts alike."
         )
     if _defined(metrics, "auc"):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nevus.evaluation.decisions import decide_rows
 from nevus.reports.markup import Html, element, join
 from nevus.reports.pictures import photograph
 from nevus.reports.run import Run
@@ -41,8 +42,9 @@ def _answers(run: Run) -> pd.DataFrame:
     known = [column for column in run.images if column not in tested]
     answers: pd.DataFrame = tested.merge(run.images[["image_id", *known]], on="image_id", how="left", validate="one_to_one")
     if len(classes) > 2:
-        chosen = probabilities.argmax(axis=1)
-        answers["certainty"] = probabilities.max(axis=1)
+        decided = decide_rows(run.predictions, tested)
+        chosen = np.where(decided == len(classes), probabilities.argmax(axis=1), decided)
+        answers["certainty"] = probabilities[np.arange(len(chosen)), chosen]
     else:
         positive = list(classes).index(document["positive"])
         thresholds = tested["fold"].astype(str).map(document["operating_point"]["thresholds"]).to_numpy(dtype=float)

@@ -92,7 +92,10 @@ def _deciding(run: Run) -> str:
         return "The decisions are those of the operating point; AUC needs none."
     positive = run.evaluation["positive"]
     flagging = f"; sensitivity and specificity elsewhere are those of flagging {class_name(positive)} at the operating point"
-    return f"Here the decision is the most probable class{flagging if positive else ''}."
+    decided = "the most probable class"
+    if run.predictions.decisions == "balanced":
+        decided = "the class whose probability is largest for its share of the validation images"
+    return f"Here the decision is {decided}{flagging if positive else ''}."
 
 
 def _by_fold(document: dict[str, Any]) -> Html:

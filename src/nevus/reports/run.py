@@ -80,7 +80,7 @@ class Run:
             )
         if (folder / "recipe.json").exists():
             evaluation["provenance"].setdefault("recipe", _json(folder / "recipe.json", "Remove it."))
-        predictions = Predictions.read(folder / "predictions.csv")
+        predictions = Predictions.read(folder / "predictions.csv").deciding(evaluation.get("decisions"))
         _check_same(folder, evaluation, predictions)
         manifest, problem = _manifest(evaluation["provenance"])
         missing = [problem] if problem else []

@@ -48,10 +48,11 @@ def _licence(names: Iterable[str]) -> str:
 
 def _belonging(shares: Mapping[str, float]) -> str:
     """The class mix that the probabilities are right in, at best."""
-    said = ", ".join(f"{name} {share:.3f}" for name, share in shares.items())
+    said = ", ".join(f"{share:.1%} are {name}" for name, share in shares.items())
     if max(shares.values()) - min(shares.values()) < 0.001:
         said = "every class is equally common, which is so in no clinic"
-    return f"The probabilities belong to images of which {said};\n`nevus predict --prevalence` moves them to the shares that you name."
+    moved = "`nevus predict --prevalence` moves them to the shares that you name."
+    return f"The probabilities belong to images of which {said};\n{moved}"
 
 
 def _measured(document: Mapping[str, Any]) -> str:
@@ -59,11 +60,9 @@ def _measured(document: Mapping[str, Any]) -> str:
     if "evaluation" not in document:
         return "\nWhat was measured, and on whom, stands in the model card that `nevus report` writes into the run's folder.\n"
     evaluation = document["evaluation"]
-    lines = "\n".join(
-        f"| {_NAMES.get(name, name.replace('_', ' '))} | {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} | {figure['n']} |"
-        for name, figure in evaluation["metrics"].items()
-        if figure["value"] is not None
-    )
+    known = {name: figure for name, figure in evaluation["metrics"].items() if figure["value"] is not None}
+    rows = [[_NAMES.get(name, name.replace("_", " ")), *_shown(figure)] for name, figure in known.items()]
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     note = "optimistic" if evaluation["protocol"] != "strict" else "no group on both sides of a split"
     return f"""
 ## What was measured
@@ -75,6 +74,10 @@ less; of this very network no image is left to test it on.{_ACCOUNT if evaluatio
 |---|---|---|---|
 {lines}
 """
+
+
+def _shown(figure: Mapping[str, Any]) -> list[str]:
+    return [f"{figure['value']:.3f}", f"{figure['low']:.3f} to {figure['high']:.3f}", str(figure["n"])]
 
 
 def _operating_points(points: Sequence[Mapping[str, Any]], main: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ from nevus.training.loader import Examples
 from nevus.training.log import LiveProgress
 from nevus.training.loop import train
 from nevus.training.novelty import fit_novelty, image_features, sample_rows
-from nevus.training.prior import answered_prior
+from nevus.training.prior import at_given_prior, given_prior
 from nevus.training.processes import is_main, wait_for_everyone
 from nevus.training.run import COLUMNS, Run, begin_run, create_network
 from nevus.training.start import load_all, start_record, starting_bundle
@@ -128,6 +128,7 @@ def fit_rows(
         wait_for_everyone()
         return Bundle.load(folder / "bundle")
     network = network.cpu()
+    weights = at_given_prior(weights, recipe, np.bincount(run.targets[parts.train], minlength=len(run.classes)), run.classes)
     network.load_state_dict(weights)
     data = recipe.data
     sample = sample_rows(parts.train, recipe.training.seed)
@@ -142,6 +143,7 @@ def fit_rows(
         **origin,
         **calibrate(held_out, run.classes, recipe.operating_point),
         "prior": _prior(run, parts, held_out),
+        "decisions": recipe.decisions,
         "precision": run.precision,
         "provenance": provenance(),
     }
@@ -202,7 +204,7 @@ def _preprocessing(recipe: Recipe, network: LesionClassifier) -> dict[str, objec
 def _prior(run: Run, parts: Parts, held_out: HeldOut) -> dict[str, object]:
     """The shares of the classes that the answers belong to, and those of the rows which fitted the temperature."""
     counts = [np.bincount(targets, minlength=len(run.classes)) for targets in (run.targets[parts.train], held_out.targets)]
-    answered = answered_prior(run.recipe.training, counts[0], run.classes)
+    answered = given_prior(run.recipe, counts[0], run.classes)
     return {
         "answered": dict(zip(run.classes, answered.tolist(), strict=True)),
         "validation": dict(zip(run.classes, (counts[1] / counts[1].sum()).tolist(), strict=True)),

@@ -66,7 +66,8 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
     teacher = recipe.training.distillation.teacher
     assert teacher is not None
     data = recipe.data.model_copy(update={"size": teacher.size or recipe.data.size})
-    own = {"name": f"{recipe.name}-teacher", "data": data, "model": teacher.model, "training": teacher.training}
+    # As its loss makes it: that is what its student's loss goes on from.
+    own = {"name": f"{recipe.name}-teacher", "data": data, "model": teacher.model, "training": teacher.training, "prior": "loss"}
     return recipe.model_copy(update=own)
 
 

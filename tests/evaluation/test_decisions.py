@@ -1,0 +1,139 @@
+"""Which class is decided: by the largest probability, or by the largest for its share."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nevus.errors import DataError
+from nevus.evaluation.compare import compare
+from nevus.evaluation.decisions import decide_rows
+from nevus.evaluation.evaluate import evaluate
+from nevus.evaluation.predictions import Predictions
+from nevus.predictor.answer import answer, decision_weights
+
+CLASSES = ("df", "mel", "nv")
+# Shares of the validation rows: df 1/8, mel 2/8, nv 5/8.
+VALIDATION = ["df"] + 2 * ["mel"] + 5 * ["nv"]
+# target, p of df, mel, nv; decided by the largest, and by the largest of p × 8, p × 4, p × 1.6.
+TEST: list[tuple[str, float, float, float, str, str]] = [
+    ("df", 0.15, 0.25, 0.60, "nv", "df"),  # 1.2, 1.0, 0.96
+    ("df", 0.10, 0.30, 0.60, "nv", "mel"),  # 0.8, 1.2, 0.96
+    ("mel", 0.05, 0.45, 0.50, "nv", "mel"),  # 0.4, 1.8, 0.8
+    ("nv", 0.02, 0.08, 0.90, "nv", "nv"),  # 0.16, 0.32, 1.44
+    ("nv", 0.00, 0.55, 0.45, "mel", "mel"),  # 0, 2.2, 0.72
+    ("nv", 0.10, 0.20, 0.70, "nv", "nv"),  # 0.8, 0.8, 1.12
+]
+
+
+def predictions(validation: list[str] = VALIDATION, folds: int = 1) -> Predictions:
+    rows = []
+    for fold in range(folds):
+        for split, chosen in (
+            ("validation", [(name, 0.2, 0.3, 0.5) for name in validation]),
+            ("test", [row[:4] for row in TEST]),
+        ):
+            for index, (target, *shares) in enumerate(chosen):
+                named = dict(zip((f"p_{name}" for name in CLASSES), shares, strict=True))
+                rows.append({"image_id": f"{fold}{split}{index}", "fold": fold, "split": split, "target": target, **named})
+    return Predictions.from_frame(pd.DataFrame(rows))
+
+
+def named(codes: Any) -> list[str]:
+    return [(*CLASSES, "none")[code] for code in codes]
+
+
+def test_both_rules_by_hand() -> None:
+    table = predictions()
+    assert named(decide_rows(table, table.test)) == [row[4] for row in TEST]
+    assert named(decide_rows(table.deciding("balanced"), table.test)) == [row[5] for row in TEST]
+    assert table.deciding("balanced").deciding(None).decisions == "balanced"
+
+
+def test_a_fold_decides_by_its_own_validation_rows() -> None:
+    table = predictions(folds=2).deciding("balanced")
+    frame = table.frame.copy()
+    other = (frame["fold"] == 1) & (frame["split"] == "validation")
+    frame.loc[other, "target"] = ["df", "mel", "mel", "mel", "mel", "mel", "nv", "nv"]
+    table = replace(table, frame=frame)
+    decided = named(decide_rows(table, table.test))
+    assert decided[: len(TEST)] == [row[5] for row in TEST]
+    # Shares 1/8, 5/8, 2/8: weights 8, 1.6, 4.
+    assert decided[len(TEST) :] == ["nv", "nv", "nv", "nv", "nv", "nv"]
+
+
+def test_of_two_alike_none_is_decided() -> None:
+    table = predictions().deciding("balanced")
+    row = table.test.iloc[:1].assign(p_df=0.125, p_mel=0.25, p_nv=0.625)
+    assert decide_rows(table, row).tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("validation", "said"),
+    [([], "fold 0 has no validation rows, whose shares"), (["mel", "nv"], "fold 0 has no validation row of df")],
+)
+def test_without_shares_nothing_is_decided(validation: list[str], said: str) -> None:
+    table = predictions(validation).deciding("balanced")
+    with pytest.raises(DataError, match=said):
+        decide_rows(table, table.test)
+
+
+def test_the_evaluation_counts_by_the_rule_and_ranks_without_it() -> None:
+    likeliest, balanced = (evaluate(predictions(), decisions=rule, num_resamples=50) for rule in (None, "balanced"))
+    assert (likeliest["decisions"], balanced["decisions"]) == ("likeliest", "balanced")
+    # Recalls of df, mel and nv: 0, 0, 2/3, and 1/2, 1, 2/3.
+    assert likeliest["metrics"]["balanced_accuracy"]["value"] == pytest.approx(2 / 9)
+    assert balanced["metrics"]["balanced_accuracy"]["value"] == pytest.approx(13 / 18)
+    assert balanced["confusion"]["matrix"] == [[1, 1, 0], [0, 1, 0], [0, 1, 2]]
+    for name in ("macro_auc", "log_loss", "ece", "sensitivity"):
+        assert likeliest["metrics"][name]["value"] == balanced["metrics"][name]["value"]
+    with pytest.raises(DataError, match="decisions fair: expected one of likeliest, balanced"):
+        evaluate(predictions(), decisions="fair")
+
+
+def test_systems_are_compared_by_their_own_rules_or_by_the_one_asked_for() -> None:
+    table = predictions()
+    own = compare(table, table.deciding("balanced"), num_resamples=50)["differences"]["balanced_accuracy"]
+    assert own["value"] == pytest.approx(13 / 18 - 2 / 9)
+    alike = compare(table, table.deciding("balanced"), decisions="balanced", num_resamples=50)["differences"]["balanced_accuracy"]
+    assert alike["value"] == 0
+
+
+def document(decisions: str | None) -> dict[str, Any]:
+    shares = {"df": 0.125, "mel": 0.25, "nv": 0.625}
+    given = {} if decisions is None else {"decisions": decisions}
+    return {"classes": list(CLASSES), "prior": {"answered": {"df": 0.1, "mel": 0.2, "nv": 0.7}, "validation": shares}, **given}
+
+
+def test_a_bundle_decides_as_its_run_was_counted() -> None:
+    assert decision_weights(document(None)) is None
+    assert decision_weights(document("likeliest")) is None
+    weights = decision_weights(document("balanced"))
+    point = {"positive": None, "threshold": None}
+    for _, df, mel, nv, by_largest, by_share in TEST:
+        row = np.array([df, mel, nv])
+        assert answer("a.jpg", row, CLASSES, point, None).decision == by_largest
+        said = answer("a.jpg", row, CLASSES, point, None, weights)
+        assert said.decision == by_share
+        assert "the class most probable for its share of the images" in said.reasons[0]
+        if by_largest != by_share:
+            assert said.reasons[-1].endswith(f"high for so rare a class; the most probable one is {by_largest}")
+
+
+def test_a_class_that_calibrated_nothing_counts_by_the_share_that_was_trained() -> None:
+    given = document("balanced")
+    given["prior"]["validation"]["df"] = 0.0
+    assert decision_weights(given) == pytest.approx([10, 4, 1.6])
+
+
+def test_the_threshold_decides_first_and_hides_no_class_that_the_rule_would_choose() -> None:
+    weights, point = decision_weights(document("balanced")), {"positive": "mel", "threshold": 0.4}
+    flagged = answer("a.jpg", np.array([0.05, 0.45, 0.5]), CLASSES, point, None, weights)
+    assert (flagged.decision, flagged.refer) == ("mel", True)
+    below = answer("a.jpg", np.array([0.10, 0.30, 0.60]), CLASSES, point, None, weights)
+    assert (below.decision, below.refer) == ("nv", True), "0.8, 1.2, 0.96: melanoma by the rule, below its threshold"
+    assert "mel is the class most probable for its share of the images, though below its threshold" in below.reasons[0]
+    rare = answer("a.jpg", np.array([0.15, 0.05, 0.80]), CLASSES, point, None, weights)
+    assert (rare.decision, rare.refer) == ("nv", False), "1.2, 0.2, 1.28"

@@ -176,7 +176,7 @@ def _by_rate(setting: _Setting, clean: NDArray[np.float64], changed_answers: NDA
 
 def _image_only(setting: _Setting, found: Mapping[str, NDArray[np.float64]], other: Path) -> Document:
     """Whether the answers with all metadata missing fall below those of the model that never had any."""
-    table = run_predictions(other)
+    table = Predictions.read(other / "predictions.csv")
     rows = table.test.set_index("image_id")
     if missing := [name for name in setting.test["image_id"] if name not in rows.index]:
         raise DataError(f"{other}: does not test image {missing[0]} and {len(missing) - 1} others. Give a run on the same folds.")
@@ -188,7 +188,7 @@ def _image_only(setting: _Setting, found: Mapping[str, NDArray[np.float64]], oth
     if without is None:
         return {"run": other.name, "figures": {}, "reason": "the run's own bundles take no metadata"}
     alone = table.probabilities(rows.loc[setting.test["image_id"]].reset_index())
-    # The other run's own threshold is another; what can be compared without one is the ranking and the most probable class.
+    # The other run's own threshold is another; what can be compared without one is the ranking and the class decided.
     names: list[str] = [name for name in ("auc", "macro_auc") if name in setting.known(alone)]
     if len(table.classes) > 2:
         names.append("balanced_accuracy")

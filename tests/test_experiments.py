@@ -153,3 +153,28 @@ def test_the_ledger_puts_the_first_fold_away_and_says_what_each_change_was_worth
     expected = compare(runs / "base" / "predictions.csv", runs / "other" / "predictions.csv")["differences"]["macro_auc"]
     assert found[1]["differences"]["macro_auc"]["value"] == expected["value"]
     assert f"{expected['second']:.3f} ({expected['value']:+.3f}" in page.read_text(encoding="utf-8")
+
+
+def test_runs_are_told_apart_on_their_validation_rows_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import validation
+
+    for name, skill in (("one", 1.0), ("other", 3.0)):
+        frame = answers(skill, 5).frame.assign(split="validation")
+        noise = answers(0.0, 7).frame.assign(split="test")
+        noise["image_id"], noise["group_id"] = "T" + noise["image_id"], "T" + noise["group_id"]
+        table = Predictions.from_frame(pd.concat([frame, noise], ignore_index=True))
+        (tmp_path / name).mkdir()
+        table.write(tmp_path / name / "predictions.csv")
+        (tmp_path / name / "evaluation.json").write_text(
+            json.dumps({"decisions": "balanced" if name == "other" else "likeliest"})
+        )
+    text = validation.table([tmp_path / "one", tmp_path / "other"], [0])
+    for skill, line in ((1.0, text.split("\n")[2]), (3.0, text.split("\n")[3])):
+        alone = evaluate(answers(skill, 5), num_resamples=20)["metrics"]["macro_auc"]["value"]
+        assert f"| {alone:.4f} " in line
+    rows = answers(3.0, 5)
+    decided = rows.probabilities(rows.frame) / np.array([34, 34, 32])
+    recalls = [(decided.argmax(axis=1) == k)[rows.targets(rows.frame) == k].mean() for k in range(3)]
+    assert f"| {np.mean(recalls):.4f} " in text.split("\n")[3], "the other decides by its own rule"
+    assert "100 rows of 50 groups." in text

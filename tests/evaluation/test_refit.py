@@ -72,6 +72,7 @@ def test_all_rows_train_and_out_of_fold_answers_calibrate(
     assert "the figures are out of fold, strict" in card
     assert f"| auc | {auc['value']:.3f} | {auc['low']:.3f} to {auc['high']:.3f} | {auc['n']} |" in card
     assert "EVALUATION.md" in card
+    assert "| ECE of the largest probability alone, not of each class's | " in card
     assert f"those of the {len(table)} out-of-fold images it was chosen on" in card
     assert "## Quantitative analyses" in bundle.read("EVALUATION.md").decode("utf-8")
     assert len(Predictor(bundle).predict(phantoms.paths()[:3])) == 3

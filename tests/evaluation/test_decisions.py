@@ -1,18 +1,23 @@
 """Which class is decided: by the largest probability, or by the largest for its share."""
 
+import io
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from nevus.bundle import Bundle
 from nevus.errors import DataError
 from nevus.evaluation.compare import compare
 from nevus.evaluation.decisions import decide_rows
 from nevus.evaluation.evaluate import evaluate
 from nevus.evaluation.predictions import Predictions
+from nevus.evaluation.submission import write_submission
 from nevus.predictor.answer import answer, decision_weights
+from nevus.predictor.layouts import check_layout, write_layout
 
 CLASSES = ("df", "mel", "nv")
 # Shares of the validation rows: df 1/8, mel 2/8, nv 5/8.
@@ -99,6 +104,31 @@ def test_systems_are_compared_by_their_own_rules_or_by_the_one_asked_for() -> No
     assert own["value"] == pytest.approx(13 / 18 - 2 / 9)
     alike = compare(table, table.deciding("balanced"), decisions="balanced", num_resamples=50)["differences"]["balanced_accuracy"]
     assert alike["value"] == 0
+
+
+def test_a_submission_is_decided_by_its_largest_column(tmp_path: Path) -> None:
+    predictions().write(tmp_path / "predictions.csv")
+    for rule, place in (("likeliest", 4), ("balanced", 5)):
+        notes = write_submission(tmp_path / "predictions.csv", tmp_path / f"{rule}.csv", "isic2018", rule)
+        table = pd.read_csv(tmp_path / f"{rule}.csv", index_col="image")
+        assert [name.lower() for name in table.idxmax(axis=1)] == [row[place] for row in TEST]
+        assert table.sum(axis=1).to_numpy() == pytest.approx(np.ones(len(TEST)))
+        assert any("divided by its class's share" in note for note in notes) == (rule == "balanced")
+
+
+def test_a_bundles_submission_decides_as_the_bundle_does(tmp_path: Path) -> None:
+    bundle = Bundle(tmp_path, {**document("balanced"), "task": "diagnosis"})
+    records = [{"image": f"{k}.jpg", "probabilities": dict(zip(CLASSES, row[1:4], strict=True))} for k, row in enumerate(TEST)]
+    # At another prevalence what is shown is not what decides.
+    records[0] |= {"unshifted": records[0]["probabilities"], "probabilities": {"df": 0.0, "mel": 0.0, "nv": 1.0}}
+    out = io.StringIO()
+    write_layout(out, records, tmp_path / "a.csv", "isic2018", bundle)
+    table = pd.read_csv(io.StringIO(out.getvalue()), index_col="image")
+    assert [name.lower() for name in table.idxmax(axis=1)] == [row[5] for row in TEST]
+    assert check_layout(tmp_path / "a.csv", "isic2018", [], bundle)[-1].startswith("Each probability is divided")
+    assert not any(
+        "divided" in note for note in check_layout(tmp_path / "a.csv", "isic2018", [], Bundle(tmp_path, document(None)))
+    )
 
 
 def document(decisions: str | None) -> dict[str, Any]:

@@ -23,6 +23,12 @@ Prevalence = Annotated[
         "--prevalence", metavar="CLASS=SHARE", help="a class's share where the model is used, as in mel=0.02; repeatable"
     ),
 ]
+Deciding = Annotated[
+    str,
+    typer.Option(
+        "--decisions", help="likeliest, or balanced: the class whose probability is largest for its share of validation rows"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document on standard output")]
 
 

@@ -5,12 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nevus.cli.arguments import AsJson, print_json
+from nevus.cli.arguments import AsJson, Deciding, print_json
 from nevus.errors import DataError
-
-Deciding = Annotated[
-    str, typer.Option(help="likeliest, or balanced: the class whose probability is largest for its share of validation rows")
-]
 
 
 def evaluate(

@@ -22,9 +22,14 @@ def decide_rows(table: Predictions, rows: pd.DataFrame) -> NDArray[np.int64]:
     DataError
         A fold has no rows that say the shares, or none of a class.
     """
+    return decide(weigh_rows(table, rows))
+
+
+def weigh_rows(table: Predictions, rows: pd.DataFrame) -> NDArray[np.float64]:
+    """What the largest of is decided, (N, C): probabilities, or by "balanced" each over its class's share. Errors as above."""
     probabilities = table.probabilities(rows)
     if table.decisions == "likeliest":
-        return decide(probabilities)
+        return probabilities
     known = fitting_rows(table)
     if known.reason:
         raise DataError(f"{table.source}: decisions balanced, and {known.reason}, whose shares of the classes decide. Add them.")
@@ -36,4 +41,4 @@ def decide_rows(table: Predictions, rows: pd.DataFrame) -> NDArray[np.int64]:
                 f"{table.source}: decisions balanced, and fold {fold} has no {known.part} row of {', '.join(absent)}."
             )
         weighed[folds == fold] = probabilities[folds == fold] * (counts.sum() / counts)
-    return decide(weighed)
+    return weighed

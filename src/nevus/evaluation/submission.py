@@ -8,12 +8,14 @@ import pandas as pd
 from nevus.data.challenges import challenge_columns
 from nevus.data.tables import read_table
 from nevus.errors import DataError, listed
+from nevus.evaluation.decisions import weigh_rows
 from nevus.evaluation.layouts import PREFIX
 from nevus.evaluation.prediction_rows import to_numbers, value_problems, value_remedy, with_rows
+from nevus.evaluation.predictions import Predictions
 from nevus.files import write
 
 
-def write_submission(predictions: Path | str, out: Path | str, layout: str) -> list[str]:
+def write_submission(predictions: Path | str, out: Path | str, layout: str, decisions: str = "likeliest") -> list[str]:
     """Write the test rows of a predictions file as a challenge takes them; what was done to them, as sentences.
 
     Parameters
@@ -24,6 +26,9 @@ def write_submission(predictions: Path | str, out: Path | str, layout: str) -> l
         The CSV to write, wholly or not at all.
     layout
         One of `nevus.data.challenges.LAYOUTS`.
+    decisions
+        "balanced" divides each probability by its class's share of the fold's validation rows, where a challenge takes the
+        largest column for the decision (`nevus.evaluation.decisions`).
 
     Raises
     ------
@@ -54,8 +59,15 @@ def write_submission(predictions: Path | str, out: Path | str, layout: str) -> l
         raise DataError(f"{predictions}: no test rows.")
     named = numbers.rename(columns=lambda name: name.removeprefix(PREFIX))
     chosen = challenge_columns(layout, list(named.columns), str(predictions))
+    notes = list(chosen.notes)
+    if decisions != "likeliest" and len(chosen.classes) > 1:
+        own = Predictions.read(predictions).deciding(decisions)
+        weighed = weigh_rows(own, own.test)
+        named = pd.DataFrame(weighed / weighed.sum(axis=1, keepdims=True), columns=list(own.classes))
+        table = own.test
+        notes.append("Each probability is divided by its class's share, since the challenge decides by the largest.")
     # A sum of rounded probabilities may pass 1 by a hair.
     columns_of = {column: named[list(classes)].sum(axis=1).clip(0, 1) for column, classes in chosen.classes.items()}
     frame = pd.DataFrame({chosen.image_id: table["image_id"], **columns_of})
     write(out, frame.to_csv(index=False, lineterminator="\n"))
-    return [f"{out}: {len(frame):,} images in the layout {layout}.", *chosen.notes]
+    return [f"{out}: {len(frame):,} images in the layout {layout}.", *notes]

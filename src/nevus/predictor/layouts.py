@@ -12,13 +12,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nevus.bundle import Bundle
 from nevus.data.cases import Case
-from nevus.data.challenges import challenge_columns
+from nevus.data.challenges import Columns, challenge_columns
 from nevus.data.containers import split_name
 from nevus.data.crops import split_crop
 from nevus.data.image_ids import plain_id
 from nevus.errors import DataError, listed
+from nevus.predictor.answer import decision_weights
 
 Records = Iterable[dict[str, Any]]
 
@@ -36,7 +40,9 @@ def check_layout(out: Path, layout: str | None, cases: Sequence[Case], bundle: B
     if twice := [name for name, count in counts.items() if count > 1]:
         remedy = "A submission has every image once. Leave out the others."
         raise DataError(listed(f"{len(twice)} images are there more than once:", twice, remedy=remedy))
-    return columns.notes
+    if _weights(columns, bundle) is None:
+        return columns.notes
+    return (*columns.notes, "Each probability is divided by its class's share, since the challenge decides by the largest.")
 
 
 def write_layout(file: IO[str], records: Records, out: Path, layout: str | None, bundle: Bundle) -> None:
@@ -96,10 +102,21 @@ def _write_submission(file: IO[str], records: Records, layout: str, bundle: Bund
     columns = challenge_columns(layout, bundle.classes, str(bundle.path))
     table = csv.writer(file, lineterminator="\n")
     table.writerow([columns.image_id, *columns.classes])
+    weights = _weights(columns, bundle)
     for record in records:
-        values = [sum((record["probabilities"][name] for name in names), 0.0) for names in columns.classes.values()]
+        probabilities = record["probabilities"]
+        if weights is not None:
+            own = record.get("unshifted") or probabilities
+            weighed = {name: own[name] * weight for name, weight in zip(bundle.classes, weights, strict=True)}
+            probabilities = {name: value / sum(weighed.values()) for name, value in weighed.items()}
+        values = [sum((probabilities[name] for name in names), 0.0) for names in columns.classes.values()]
         # A sum of rounded probabilities may pass 1 by a hair.
         table.writerow([image_id(record["image"]), *(min(value, 1.0) for value in values)])
+
+
+def _weights(columns: Columns, bundle: Bundle) -> NDArray[np.float64] | None:
+    """By what the bundle weighs probabilities before it decides, where the challenge decides by them as well."""
+    return decision_weights(bundle.document) if len(columns.classes) > 1 else None
 
 
 FORMATS: dict[str, Callable[[IO[str], Records, Bundle], None]] = {".csv": _write_csv, ".jsonl": _write_json_lines}

@@ -6,6 +6,10 @@ from typing import Any
 from nevus.data.taxonomy import DIAGNOSIS_NAMES
 
 _CROPS = {"none": "of the whole photo", "mask": "of the lesion by its mask, without which this model gives no answer"}
+_DECIDES = {
+    "likeliest": "the most probable class, below the operating point",
+    "balanced": "the class most probable for its share, as if all were equally common, below the operating point",
+}
 _TASKS = {"malignant": "malignant or benign", "diagnosis": "which diagnosis"}
 
 
@@ -47,7 +51,7 @@ def _input(document: Mapping[str, Any]) -> str:
     sizes = " and ".join(f"{side} x {side}" for side in (preprocessing["size"], *preprocessing.get("resolutions", ())))
     views, fields = preprocessing["views"], ", ".join(document["metadata"]["fields"]) or "none"
     crop = _CROPS[preprocessing.get("crop", "none")]
-    return f"{sizes} pixels, {crop}, {views} views averaged; metadata {fields}, each optional"
+    return f"{sizes} pixels, {crop}, {'one view' if views == 1 else f'{views} views averaged'}; metadata {fields}, each optional"
 
 
 def _operating_point(document: Mapping[str, Any]) -> str:
@@ -79,6 +83,16 @@ def _figures(document: Mapping[str, Any]) -> str:
 def _prior(document: Mapping[str, Any]) -> str:
     shares = ", ".join(f"{name} {share:.3f}" for name, share in document["prior"]["answered"].items())
     return f"{shares}; for your clinic's give `nevus predict --prevalence`"
+
+
+def _teacher(document: Mapping[str, Any]) -> str:
+    weights = f"weights with SHA-256 {document['teacher_sha256'][:12]}…, trained on the same images"
+    distillation = document["recipe"]["training"]["distillation"]
+    terms = {"contrast": "CRCKD", "relation": "CRCKD", "prediction": "its predictions"}
+    taught = list(dict.fromkeys(words for name, words in terms.items() if distillation[name]))
+    started = f"gone on from {weights}" if distillation.get("start") else ""
+    distilled = f"distilled ({', '.join(taught)}) from {weights if not started else 'them'}" if taught else ""
+    return "; ".join(filter(None, (started, distilled)))
 
 
 def _software(document: Mapping[str, Any]) -> str:
@@ -116,6 +130,7 @@ _ROWS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "Network": _network,
     "Input": _input,
     "Operating point": _operating_point,
+    "Decides": lambda document: _DECIDES[document["decisions"]] if len(document["classes"]) > 2 else "",
     "Temperature": lambda document: f"{document['temperature']:.3f}, fitted on {document['operating_point']['chosen_on']}",
     "Trained on": _training,
     "Data sets": lambda document: _counts(document["training_data"]["datasets"]),
@@ -131,8 +146,6 @@ _ROWS: dict[str, Callable[[Mapping[str, Any]], str]] = {
         f"the backbone of {document['started_from']['name']}, weights with SHA-256 "
         f"{document['started_from']['weights_sha256'][:12]}…, trained on {', '.join(document['started_from']['datasets'])}"
     ),
-    "Teacher": lambda document: (
-        f"distilled (CRCKD) from weights with SHA-256 {document['teacher_sha256'][:12]}…, trained on the same images"
-    ),
+    "Teacher": _teacher,
     "Shares the answers belong to": _prior,
 }

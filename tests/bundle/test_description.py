@@ -1,0 +1,38 @@
+"""What a bundle says of where its weights come from, and of how it decides."""
+
+from typing import Any
+
+import pytest
+
+from nevus.bundle.description import description
+
+
+@pytest.mark.parametrize(
+    ("distillation", "said"),
+    [
+        (
+            {"contrast": 0.1, "relation": 1.0, "prediction": 1.0},
+            "distilled (CRCKD, its predictions) from weights with SHA-256 eeeeeeeeeeee…",
+        ),
+        ({"contrast": 0.0, "relation": 0.0, "prediction": 1.0}, "distilled (its predictions) from weights"),
+        (
+            {"start": True, "contrast": 0.0, "relation": 0.0, "prediction": 0.0},
+            "gone on from weights with SHA-256 eeeeeeeeeeee…, trained on",
+        ),
+        (
+            {"start": True, "contrast": 0.0, "relation": 0.0, "prediction": 1.0},
+            "the same images; distilled (its predictions) from them",
+        ),
+    ],
+)
+def test_a_teacher_is_called_what_it_was(distillation: dict[str, Any], said: str) -> None:
+    document = {"teacher_sha256": "e" * 64, "recipe": {"training": {"distillation": distillation}}}
+    text = description(document)["Teacher"]
+    assert said in text
+    assert ("distilled" in text) == any(distillation[name] for name in ("contrast", "relation", "prediction"))
+
+
+def test_how_it_decides_is_said_where_there_are_several_classes() -> None:
+    assert "for its share" in description({"classes": ["a", "b", "c"], "decisions": "balanced"})["Decides"]
+    assert "Decides" not in description({"classes": ["a", "b"], "decisions": "balanced"})
+    assert "Decides" not in description({"classes": ["a", "b", "c"]}), "one of before there was a choice"

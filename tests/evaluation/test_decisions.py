@@ -111,7 +111,7 @@ def test_a_submission_is_decided_by_its_largest_column(tmp_path: Path) -> None:
     for rule, place in (("likeliest", 4), ("balanced", 5)):
         notes = write_submission(tmp_path / "predictions.csv", tmp_path / f"{rule}.csv", "isic2018", rule)
         table = pd.read_csv(tmp_path / f"{rule}.csv", index_col="image")
-        assert [name.lower() for name in table.idxmax(axis=1)] == [row[place] for row in TEST]
+        assert [str(name).lower() for name in table.idxmax(axis=1)] == [row[place] for row in TEST]
         assert table.sum(axis=1).to_numpy() == pytest.approx(np.ones(len(TEST)))
         assert any("divided by its class's share" in note for note in notes) == (rule == "balanced")
 
@@ -124,7 +124,7 @@ def test_a_bundles_submission_decides_as_the_bundle_does(tmp_path: Path) -> None
     out = io.StringIO()
     write_layout(out, records, tmp_path / "a.csv", "isic2018", bundle)
     table = pd.read_csv(io.StringIO(out.getvalue()), index_col="image")
-    assert [name.lower() for name in table.idxmax(axis=1)] == [row[5] for row in TEST]
+    assert [str(name).lower() for name in table.idxmax(axis=1)] == [row[5] for row in TEST]
     assert check_layout(tmp_path / "a.csv", "isic2018", [], bundle)[-1].startswith("Each probability is divided")
     assert not any(
         "divided" in note for note in check_layout(tmp_path / "a.csv", "isic2018", [], Bundle(tmp_path, document(None)))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nevus.predictor import Predictor
-from nevus.predictor.shipped import shipped_bundle
+from nevus.predictor.shipped import DEFAULT, shipped_bundle, shipped_names
 
 
 def shipped_call(predictor: Predictor, num_calls: int) -> Callable[[], object]:
@@ -23,12 +23,17 @@ def shipped_call(predictor: Predictor, num_calls: int) -> Callable[[], object]:
     return call
 
 
-def milliseconds(num_calls: int, num_rounds: int) -> float:
+def milliseconds(num_calls: int, num_rounds: int, model: str = DEFAULT) -> float:
     """A photo's, the median of rounds of so many calls; the first round is not counted."""
     assert "torch" not in sys.modules, "prediction needs none"
-    call, rounds = shipped_call(Predictor(shipped_bundle(), num_threads=2), num_calls), []
+    call, rounds = shipped_call(Predictor(shipped_bundle(model), num_threads=2), num_calls), []
     for _ in range(num_rounds + 1):
         started = time.perf_counter()
         call()
         rounds.append((time.perf_counter() - started) / num_calls)
     return 1000 * statistics.median(rounds[1:])
+
+
+if __name__ == "__main__":
+    for model in shipped_names():
+        print(f"{model:20}{milliseconds(20, 25, model):8.2f} ms a photo")

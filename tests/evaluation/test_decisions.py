@@ -167,3 +167,15 @@ def test_the_threshold_decides_first_and_hides_no_class_that_the_rule_would_choo
     assert "mel is the class most probable for its share of the images, though below its threshold" in below.reasons[0]
     rare = answer("a.jpg", np.array([0.15, 0.05, 0.80]), CLASSES, point, None, weights)
     assert (rare.decision, rare.refer) == ("nv", False), "1.2, 0.2, 1.28"
+
+
+def test_between_two_classes_the_threshold_alone_decides() -> None:
+    two = {"classes": ["benign", "malignant"], "decisions": "balanced", "prior": {}}
+    assert decision_weights(two) is None
+
+
+def test_no_class_is_called_rare_because_the_positive_one_lies_before_it() -> None:
+    weights, point = decision_weights(document("balanced")), {"positive": "mel", "threshold": 0.9}
+    said = answer("a.jpg", np.array([0.02, 0.6, 0.38]), CLASSES, point, None, weights)
+    assert said.decision == "nv"
+    assert not any("so rare a class" in reason for reason in said.reasons)

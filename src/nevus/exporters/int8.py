@@ -219,7 +219,7 @@ def _inputs(source: Source, row: int) -> dict[str, NDArray[Any]]:
 
 def _decide(table: NDArray[np.float64], weights: NDArray[np.float64] | None) -> Rows:
     """As the bundle decides among several classes."""
-    return decide(table if weights is None or table.shape[1] == 2 else table * weights)
+    return decide(table if weights is None else table * weights)
 
 
 def _balanced_accuracy(targets: Rows, table: NDArray[np.float64], weights: NDArray[np.float64] | None) -> float:

@@ -80,7 +80,7 @@ def answer(
         # Named second, it would be sent home: no threshold is meant to hide the likeliest answer.
         reasons.append(f"{positive} is {rule}, though below its threshold of {threshold:.3f}")
         refer = True
-    likeliest = max(classes, key=probabilities.__getitem__)
+    likeliest = max((name for name in classes if name != positive), key=probabilities.__getitem__)
     if weights is not None and decision not in (positive, likeliest):
         reasons.append(
             f"{decision} is decided for its probability of {probabilities[decision]:.3f}, high for so rare a class; "
@@ -160,10 +160,12 @@ def chosen_point(bundle: Bundle, rule: str | None) -> Mapping[str, Any]:
 def decision_weights(document: Mapping[str, Any]) -> Probabilities | None:
     """What each class's probability is multiplied with before one is decided, (C,); None where the most probable one is.
 
+    Between two classes the operating point alone decides, and there are none.
+
     One over its share of the images that the bundle was calibrated on (`nevus.evaluation.decisions`), or where there were none of
     it, of those that it answers at.
     """
-    if document.get("decisions", "likeliest") == "likeliest":
+    if document.get("decisions", "likeliest") == "likeliest" or len(document["classes"]) == 2:
         return None
     answered, fitted = (
         np.array([document["prior"][part][name] for name in document["classes"]]) for part in ("answered", "validation")

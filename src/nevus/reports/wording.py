@@ -85,8 +85,8 @@ _SERVES = "It serves to compare with that paper, not to expect this of new patie
 PROTOCOLS = {
     "strict": (
         "All photographs that share a patient, a lesion or a near-duplicate lie in one fold. Thresholds come from validation "
-        "images inside the training folds, and each test fold was looked at once. This estimates what happens with patients "
-        "never seen before."
+        "images inside the training folds, and each image is answered by a network that saw none of its group. This estimates "
+        "what happens with patients never seen before."
     ),
     "paper-zoome": (
         "Optimistic, after the ZooME paper (2021): images were dealt to folds one by one, so photographs of one patient lie in "

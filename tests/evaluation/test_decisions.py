@@ -57,16 +57,20 @@ def test_both_rules_by_hand() -> None:
     assert table.deciding("balanced").deciding(None).decisions == "balanced"
 
 
-def test_a_fold_decides_by_its_own_validation_rows() -> None:
+def test_a_fold_decides_by_the_shares_of_all_that_it_does_not_test() -> None:
     table = predictions(folds=2).deciding("balanced")
     frame = table.frame.copy()
     other = (frame["fold"] == 1) & (frame["split"] == "validation")
     frame.loc[other, "target"] = ["df", "mel", "mel", "mel", "mel", "mel", "nv", "nv"]
+    # Neither the other fold's validation nor what the fold tests itself counts, and an image counts once.
+    again = frame[(frame["fold"] == 1) & (frame["split"] == "test")].assign(fold=2)
+    frame = pd.concat([frame, again.iloc[:4]])
     table = replace(table, frame=frame)
     decided = named(decide_rows(table, table.test))
-    assert decided[: len(TEST)] == [row[5] for row in TEST]
-    # Shares 1/8, 5/8, 2/8: weights 8, 1.6, 4.
-    assert decided[len(TEST) :] == ["nv", "nv", "nv", "nv", "nv", "nv"]
+    # Of fold 0: df 1 + 2, mel 2 + 1, nv 5 + 3, so weights of 8, 8 and 3.
+    assert decided[: len(TEST)] == ["mel", "mel", "mel", "nv", "mel", "nv"]
+    # Of fold 1: df 1 + 2, mel 5 + 1, nv 2 + 3, so weights of 10, 5 and 6.
+    assert decided[len(TEST) : 2 * len(TEST)] == ["nv", "nv", "nv", "nv", "mel", "nv"]
 
 
 def test_of_two_alike_none_is_decided() -> None:
@@ -134,7 +138,7 @@ def test_a_bundles_submission_decides_as_the_bundle_does(tmp_path: Path) -> None
 def document(decisions: str | None) -> dict[str, Any]:
     shares = {"df": 0.125, "mel": 0.25, "nv": 0.625}
     given = {} if decisions is None else {"decisions": decisions}
-    return {"classes": list(CLASSES), "prior": {"answered": {"df": 0.1, "mel": 0.2, "nv": 0.7}, "validation": shares}, **given}
+    return {"classes": list(CLASSES), "prior": {"answered": shares, "validation": {"df": 0.1, "mel": 0.2, "nv": 0.7}}, **given}
 
 
 def test_a_bundle_decides_as_its_run_was_counted() -> None:
@@ -152,10 +156,10 @@ def test_a_bundle_decides_as_its_run_was_counted() -> None:
             assert said.reasons[-1].endswith(f"high for so rare a class; the most probable one is {by_largest}")
 
 
-def test_a_class_that_calibrated_nothing_counts_by_the_share_that_was_trained() -> None:
+def test_at_equal_shares_both_rules_are_one() -> None:
     given = document("balanced")
-    given["prior"]["validation"]["df"] = 0.0
-    assert decision_weights(given) == pytest.approx([10, 4, 1.6])
+    given["prior"]["answered"] = dict.fromkeys(CLASSES, 1 / 3)
+    assert decision_weights(given) == pytest.approx([3, 3, 3])
 
 
 def test_the_threshold_decides_first_and_hides_no_class_that_the_rule_would_choose() -> None:

@@ -26,7 +26,7 @@ Prevalence = Annotated[
 Deciding = Annotated[
     str,
     typer.Option(
-        "--decisions", help="likeliest, or balanced: the class whose probability is largest for its share of validation rows"
+        "--decisions", help="likeliest, or balanced: the largest probability for the class's share of what a fold does not test"
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document on standard output")]

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nevus.data.splits import OPTIMISTIC
 from nevus.errors import DataError
-from nevus.evaluation.fitting_rows import fitting_rows
 from nevus.evaluation.predictions import Predictions
 from nevus.metrics.classification import decide
 
@@ -14,8 +14,8 @@ def decide_rows(table: Predictions, rows: pd.DataFrame) -> NDArray[np.int64]:
     """The decided class of each row, (N,); C where several classes are alike.
 
     "likeliest" is the class of the largest probability; "balanced" the one whose probability is largest for its share of the
-    images that the fold's rows were calibrated on, its validation rows. Where probabilities are right at those shares, the second
-    has the best balanced accuracy that can be had, as the first has the best accuracy (Menon et al. 2021, equation 6).
+    images that the row's fold does not test. Where probabilities are right at those shares, the second has the best balanced
+    accuracy that can be had, as the first has the best accuracy (Menon et al. 2021, equation 6).
 
     Raises
     ------
@@ -30,15 +30,28 @@ def weigh_rows(table: Predictions, rows: pd.DataFrame) -> NDArray[np.float64]:
     probabilities = table.probabilities(rows)
     if table.decisions == "likeliest":
         return probabilities
-    known = fitting_rows(table)
-    if known.reason:
-        raise DataError(f"{table.source}: decisions balanced, and {known.reason}, whose shares of the classes decide. Add them.")
     folds, weighed = rows["fold"].to_numpy(), np.empty_like(probabilities)
-    for fold, fitted in known.by_fold.items():
-        counts = np.bincount(table.targets(fitted), minlength=len(table.classes))
-        if absent := [name for name, number in zip(table.classes, counts, strict=True) if not number]:
-            raise DataError(
-                f"{table.source}: decisions balanced, and fold {fold} has no {known.part} row of {', '.join(absent)}."
-            )
-        weighed[folds == fold] = probabilities[folds == fold] * (counts.sum() / counts)
+    for fold in np.unique(folds):
+        weighed[folds == fold] = probabilities[folds == fold] / _shares(table, int(fold))
     return weighed
+
+
+def _shares(table: Predictions, fold: int) -> NDArray[np.float64]:
+    """Each class's share of the images that a fold does not test, (C,): its validation rows and what the other folds test.
+
+    Those are the images that its network was trained and calibrated on. The validation rows alone would do, but a tenth of a
+    data set has nine photos of a class that makes up one in a hundred. Under a paper's protocol a fold may have no others.
+    """
+    frame = table.frame
+    own, tested = frame["fold"] == fold, frame["split"] == "test"
+    known = frame[own != tested]  # its own that are not tested, and the others' that are
+    known = known[~known["image_id"].isin(frame.loc[own & tested, "image_id"])].drop_duplicates("image_id")
+    if known.empty and table.protocol in OPTIMISTIC:
+        known = frame[own & tested]
+    if known.empty:
+        said = f"fold {fold} has no validation rows, whose shares of the classes decide"
+        raise DataError(f"{table.source}: decisions balanced, and {said}. Add them.")
+    counts = np.bincount(table.targets(known), minlength=len(table.classes))
+    if absent := [name for name, number in zip(table.classes, counts, strict=True) if not number]:
+        raise DataError(f"{table.source}: decisions balanced, and fold {fold} has no validation row of {', '.join(absent)}.")
+    return np.asarray(counts / counts.sum())

@@ -82,7 +82,7 @@ def evaluate(
         How many false alarms a missed positive costs: a threshold is chosen for it too.
     decisions
         "likeliest", the class of the largest probability, or "balanced", the one whose probability is largest for its share of
-        each fold's validation rows; by default what the predictions say, "likeliest" where they are read from a file.
+        the images that a fold does not test; by default what the predictions say, "likeliest" where they are read from a file.
     provenance
         Goes into the document as it is.
 

@@ -27,7 +27,7 @@ def write_submission(predictions: Path | str, out: Path | str, layout: str, deci
     layout
         One of `nevus.data.challenges.LAYOUTS`.
     decisions
-        "balanced" divides each probability by its class's share of the fold's validation rows, where a challenge takes the
+        "balanced" divides each probability by its class's share of what its fold does not test, where a challenge takes the
         largest column for the decision (`nevus.evaluation.decisions`).
 
     Raises

@@ -14,6 +14,7 @@ from nevus.data.images import Pixels
 from nevus.data.metadata import coded
 from nevus.errors import BundleError
 from nevus.exporters.label import label_onnx
+from nevus.exporters.padding import constant_padding
 from nevus.exporters.parity import MAX_DIFFERENCE, Run, check_parity
 from nevus.exporters.reference import reference_outputs
 from nevus.exporters.served import Served
@@ -54,13 +55,14 @@ def write_onnx(served: Served, path: Path) -> None:
     given = {name: torch.from_numpy(values) for name, values in _inputs(images, columns).items()}
     axes = {"images": {0: "batch", 1: "height", 2: "width"}, **{name: {0: "batch"} for name in (*INPUTS[1:], *OUTPUTS[:3])}}
     axes["view_logits"] = {1: "batch"}
-    with warnings.catch_warnings(), torch.no_grad():
+    photos = tuple(given[name] for name in INPUTS)
+    with warnings.catch_warnings(), torch.no_grad(), constant_padding(served, *photos):
         # The TorchScript-based exporter writes the same graph in a tenth of the time of the newer one, which matters when every
         # fold ends in a bundle. torch will remove it: then `dynamo=True`, and the comparison below stays.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             served,
-            tuple(given[name] for name in INPUTS),
+            photos,
             path,
             input_names=list(INPUTS),
             output_names=list(OUTPUTS),

@@ -162,15 +162,11 @@ def decision_weights(document: Mapping[str, Any]) -> Probabilities | None:
 
     Between two classes the operating point alone decides, and there are none.
 
-    One over its share of the images that the bundle was calibrated on (`nevus.evaluation.decisions`), or where there were none of
-    it, of those that it answers at.
+    One over the share that it answers at, which `nevus.evaluation.decisions` takes from the images that a fold does not test.
     """
     if document.get("decisions", "likeliest") == "likeliest" or len(document["classes"]) == 2:
         return None
-    answered, fitted = (
-        np.array([document["prior"][part][name] for name in document["classes"]]) for part in ("answered", "validation")
-    )
-    return np.asarray(1 / np.where(fitted > 0, fitted, answered))
+    return np.asarray([1 / document["prior"]["answered"][name] for name in document["classes"]])
 
 
 def stated_priors(bundle: Bundle, prevalence: Mapping[str, float]) -> Priors:

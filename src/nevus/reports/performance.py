@@ -94,7 +94,7 @@ def _deciding(run: Run) -> str:
     flagging = f"; sensitivity and specificity elsewhere are those of flagging {class_name(positive)} at the operating point"
     decided = "the most probable class"
     if run.predictions.decisions == "balanced":
-        decided = "the class whose probability is largest for its share of the validation images"
+        decided = "the class whose probability is largest for its share of the images that a fold does not test"
     return f"Here the decision is {decided}{flagging if positive else ''}."
 
 

@@ -168,8 +168,13 @@ def is_blank(image: Pixels) -> bool:
     True
     """
     step = max(1, min(image.shape[:2]) // 200)
-    some = np.ascontiguousarray(image[::step, ::step])
-    return float(np.asarray(Image.fromarray(some).convert("L")).std()) < _LEAST_CONTRAST
+    some = Image.fromarray(np.ascontiguousarray(image[::step]))
+    if step > 1:
+        # NumPy's copy of every other column, three bytes at a time, takes longer than all the rest.
+        some = some.resize((-(-some.width // step), some.height), Image.Resampling.NEAREST)
+    counts, levels = np.array(some.convert("L").histogram()), np.arange(256)
+    mean = counts @ levels / counts.sum()
+    return float(counts @ (levels - mean) ** 2 / counts.sum()) < _LEAST_CONTRAST**2
 
 
 def find_images(places: Sequence[Path | str]) -> list[Path]:

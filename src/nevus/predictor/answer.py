@@ -1,7 +1,7 @@
 """What is made of probabilities: a decision at an operating point, a referral with its reasons, another prevalence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """The answer as programs read it; what there is nothing to say of has no key."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return {key: value for key, value in vars(self).items() if value is not None}
 
 
 def answer(

@@ -19,6 +19,7 @@ class StubPredictor:
 
     cropped = False
     side = 40
+    num_workers = 1
 
     def __init__(self, classes: Sequence[str] = CLASSES, checksum: str = "0" * 64) -> None:
         document = {"checksum": checksum, "novelty": {"decides": "mahalanobis"}}

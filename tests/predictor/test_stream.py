@@ -104,3 +104,28 @@ def test_no_more_than_two_batches_are_in_memory_however_many_images_there_are(
     for number, _ in enumerate(predict_stream(stub(), cases, batch_size=4), start=1):
         assert len(read) <= 4 * (number + 1)
     assert len(read) == 40
+
+
+@pytest.mark.parametrize("num_workers", [2, 5])
+def test_however_many_answer_at_once_the_answers_are_the_same_to_the_last_digit(tmp_path: Path, num_workers: int) -> None:
+    cases = write_images(tmp_path, 75)
+    cases[11].image.write_bytes(b"no image")
+    crowd = stub()
+    crowd.num_workers = num_workers
+    one, many = ([list(batch) for batch in predict_stream(each, cases)] for each in (stub(), crowd))
+    assert many == one
+    assert [len(batch) for batch in many] == [32, 32, 11]
+    # One that goes on from a later batch says of it what it would have said.
+    assert [list(batch) for batch in predict_stream(crowd, cases, start=32)] == one[1:]
+
+
+def test_what_goes_wrong_in_one_of_many_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = stub()
+    crowd.num_workers = 3
+
+    def broken(*args: object, **rest: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(crowd, "outputs", broken)
+    with pytest.raises(ZeroDivisionError):
+        list(predict_stream(crowd, write_images(tmp_path, 40)))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # The most classes that are listed by name, and the least probability of any but the first.
 _NUM_SHOWN, _LEAST_SHOWN = 3, 0.005
-# From so many images on the next ones are decoded while the network runs, and its threads must not hold the cores idly.
+# From so many images on each core answers for its own; fewer are sooner done one by one by all of them.
 _MANY = 32
 
 
@@ -54,7 +54,7 @@ def predict(
         raise DataError(f"--layout {layout}: needs --out, the .csv to write.")
     cases = _cases(images or [], folder, from_list, age, sex, site)
     stated = read_prevalence(prevalence)
-    predictor = Predictor(find_bundle(bundle), operating_point=operating_point, prevalence=stated, spin=len(cases) < _MANY)
+    predictor = Predictor(find_bundle(bundle), operating_point=operating_point, prevalence=stated, many=len(cases) >= _MANY)
     _say_what_it_lacks(predictor)
     cases = _cropped(cases, masks, predictor) if masks else cases
     if out:

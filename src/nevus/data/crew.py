@@ -6,7 +6,6 @@ that crashes that too is named.
 
 import contextlib
 import json
-import os
 import queue
 import shlex
 import signal
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from nevus.data.packer import READY, Entry, Packer
 from nevus.errors import NevusError
+from nevus.processors import num_processors
 
 # From how many images on processes are worth their start, about half a second each.
 MANY = 256
@@ -36,7 +36,7 @@ def work(
 
     `lock` is a file descriptor that the processes keep open: what it locks stays locked until the last of them has ended.
     """
-    num_workers = min(len(os.sched_getaffinity(0)), len(chunks))
+    num_workers = min(num_processors(), len(chunks))
     many = sum(map(len, chunks)) >= MANY
     hire = partial(_Process, part, short_side, lock) if many else partial(_Thread, part, short_side)
     waiting: queue.SimpleQueue[Chunk] = queue.SimpleQueue()

@@ -29,6 +29,7 @@ from nevus.data.pack_file import PackFile
 from nevus.data.packing import ROW, Problems, Rows, build
 from nevus.errors import DataError, listed
 from nevus.files import writing
+from nevus.processors import num_processors
 
 VERSION = 2
 MAGIC = b"nevus-pack\n"
@@ -264,7 +265,7 @@ def _whole(path: Path, rows: Rows) -> bool:
                     return False
         return True
 
-    num_threads = len(os.sched_getaffinity(0))
+    num_threads = num_processors()
     with ThreadPoolExecutor(num_threads) as pool:
         return all(pool.map(matches, np.array_split(order, min(len(order), 8 * num_threads))))
 

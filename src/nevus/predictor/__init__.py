@@ -38,6 +38,7 @@ from nevus.predictor.batches import alike, loaded
 from nevus.predictor.outputs import Outputs, joined, softmax
 from nevus.predictor.session import open_session, ports
 from nevus.predictor.stream import Unreadable, predict_stream
+from nevus.processors import num_processors
 
 __all__ = ["Answer", "Outputs", "Predictor", "Probabilities", "softmax"]
 
@@ -52,15 +53,15 @@ class Predictor:
     bundle
         A bundle or the path of one.
     num_threads
-        Threads of the ONNX runtime; 0 lets it choose.
+        Threads that the graph runs on; 0 is one for each core.
     operating_point
         One of the bundle's rules, as in "sensitivity:0.95"; by default its main one.
     prevalence
         Shares of some classes where it is used, as in {"mel": 0.02}; the others keep their proportions. It moves the
         probabilities and the threshold alike, so it changes no decision.
-    spin
-        Whether the runtime's threads wait for work by spinning: faster for one photo, and in the way of the threads that
-        decode the next ones of a thousand.
+    many
+        Whether `predict` shall answer many photos soon and not each at once: then each thread runs the graph for photos of its
+        own, and waits for no other's part of the same one.
 
     Raises
     ------
@@ -83,7 +84,7 @@ class Predictor:
         *,
         operating_point: str | None = None,
         prevalence: Mapping[str, float] | None = None,
-        spin: bool = True,
+        many: bool = False,
     ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         check_schema(self.bundle)
@@ -96,7 +97,8 @@ class Predictor:
         self._weights = decision_weights(document)
         self._priors = stated_priors(self.bundle, prevalence) if prevalence else None
         self._novelty = _novelty(self.bundle)
-        self._session = open_session(self.bundle, *ports(self.bundle), num_threads, spin=spin)
+        self.num_workers = (num_threads or num_processors()) if many else 1
+        self._session = open_session(self.bundle, *ports(self.bundle), 1 if many else num_threads)
         # A network without metadata has no use for three of the inputs, and ONNX keeps only what is used.
         self._inputs = [value.name for value in self._session.get_inputs()]
 

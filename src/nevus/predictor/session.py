@@ -32,9 +32,7 @@ def ports(bundle: Bundle) -> tuple[dict[str, Port], dict[str, Port]]:
     return inputs, {"probabilities": classes, "logits": classes, "features": features, "view_logits": views}
 
 
-def open_session(
-    bundle: Bundle, inputs: Mapping[str, Port], outputs: Mapping[str, Port], num_threads: int = 0, *, spin: bool = True
-) -> Any:
+def open_session(bundle: Bundle, inputs: Mapping[str, Port], outputs: Mapping[str, Port], num_threads: int = 0) -> Any:
     """The session of a bundle's model.onnx.
 
     Parameters
@@ -47,8 +45,6 @@ def open_session(
         All outputs that a model must have; others are left alone.
     num_threads
         Threads of the ONNX runtime; 0 lets it choose.
-    spin
-        Whether they wait for work by spinning.
 
     Raises
     ------
@@ -58,7 +54,6 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
     # Weights outside the model would be read from the working directory, and no hash covers them. Nothing can lie in this folder.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:

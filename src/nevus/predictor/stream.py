@@ -1,5 +1,6 @@
-"""Answers for any number of images, a batch at a time: decoded by threads a batch ahead, the bad ones named and passed over."""
+"""Answers for any number of images, a batch at a time: decoded by threads ahead, the bad ones named and passed over."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from nevus.predictor import Predictor
 
 BATCH_SIZE = 32
+# Photos of one thread's turn, where several answer at once: a batch has several turns.
+_TURN = 8
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ def predict_stream(
     cases
         For a bundle that was trained on crops their paths are as `nevus.data.masks.crop_paths` makes them.
     start
-        The first case to answer for, a multiple of `batch_size`: an image's last digits may depend on its batch, so that one
-        that goes on must make the same batches.
+        The first case to answer for, a multiple of `batch_size`: an image's last digits may depend on its neighbours in a run of
+        the graph, so that one that goes on must make the same batches. How many threads there are changes nothing.
 
     Examples
     --------
@@ -53,16 +56,17 @@ def predict_stream(
     ...     print(batch[0].decision)
     """
     predictor.check_crops([case.image for case in cases])
-    with ThreadPoolExecutor() as pool:
-        waiting = _submit(pool, predictor, cases[start : start + batch_size])
-        for place in range(start, len(cases), batch_size):
-            ahead = _submit(pool, predictor, cases[place + batch_size : place + 2 * batch_size])
-            yield _answers(predictor, [future.result() for future in waiting])
-            waiting = ahead
-
-
-def _submit(pool: ThreadPoolExecutor, predictor: "Predictor", cases: Sequence[Case]) -> "list[Future[_Read | Unreadable]]":
-    return [pool.submit(_read, predictor, case) for case in cases]
+    # Two batches, so that one is begun while the other is waited for; or two turns of each thread.
+    ahead = 2 * max(predictor.num_workers, -(-batch_size // _TURN))
+    with ThreadPoolExecutor() as readers, ThreadPoolExecutor(predictor.num_workers) as answerers:
+        turns: deque[Future[list[Answer | Unreadable]]] = deque()
+        batches = [range(place, min(place + batch_size, len(cases)), _TURN) for place in range(start, len(cases), batch_size)]
+        places = ((place, min(place + _TURN, batch.stop)) for batch in batches for place in batch)
+        for batch in batches:
+            while len(turns) < ahead and (turn := next(places, None)):
+                reads = [readers.submit(_read, predictor, case) for case in cases[slice(*turn)]]
+                turns.append(answerers.submit(_answers, predictor, reads))
+            yield [item for _ in batch for item in turns.popleft().result()]
 
 
 def _read(predictor: "Predictor", case: Case) -> _Read | Unreadable:
@@ -80,7 +84,8 @@ def _read(predictor: "Predictor", case: Case) -> _Read | Unreadable:
     return _Read(replace(case, **from_file), pixels, from_file)  # type: ignore[arg-type]
 
 
-def _answers(predictor: "Predictor", batch: Sequence[_Read | Unreadable]) -> list[Answer | Unreadable]:
+def _answers(predictor: "Predictor", reads: "Sequence[Future[_Read | Unreadable]]") -> list[Answer | Unreadable]:
+    batch = [future.result() for future in reads]
     read = [item for item in batch if isinstance(item, _Read)]
     if not read:
         return [item for item in batch if isinstance(item, Unreadable)]

@@ -1,6 +1,5 @@
 """Batches from the pack: warped by threads while the network trains, uint8 until they are on the device."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +12,14 @@ from numpy.typing import NDArray
 from nevus.data.augment import Plan, apply, centre_matrix, draw, hidden, plan, warp
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import Pack
+from nevus.processors import num_processors
 from nevus.recipe import Recipe
 from nevus.training.resident import ResidentPack
 from nevus.training.sampler import epoch_rows
 
 Rows = NDArray[np.int64]
 # Batches assembled side by side, and how many are ready or under way beyond them.
-_THREADS = min(4, len(os.sched_getaffinity(0)))
+_THREADS = min(4, num_processors())
 _AHEAD = _THREADS + 2
 
 

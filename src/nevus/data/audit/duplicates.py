@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from nevus.data.audit.alignment import SIDE, Alignment, align, square
 from nevus.data.audit.fingerprint import Fingerprints, spectral_distances
-from nevus.data.audit.looks import Looks, Progress, look, num_workers
+from nevus.data.audit.looks import Looks, Progress, look
 from nevus.data.audit.neighbours import pairs_within
 from nevus.data.images import load_image, read_image
 from nevus.data.manifest import Manifest
+from nevus.processors import num_processors
 
 # Within these lie 97.7% of the hardest edits tried (crop, resize, turn, exposure and JPEG together), over 99% of the others.
 FINGERPRINT_RADIUS = 12.0
@@ -87,7 +88,7 @@ def candidates(
     that the two stages leave.
     """
     counts = counts if counts is not None else {}
-    for first, second in pairs_within(prints.invariants, FINGERPRINT_RADIUS, workers=workers or num_workers()):
+    for first, second in pairs_within(prints.invariants, FINGERPRINT_RADIUS, workers=workers or num_processors()):
         distances, orientations = spectral_distances(prints.spectra[first], prints.spectra[second])
         close = distances <= SPECTRAL_RADIUS
         counts["fingerprint"] = counts.get("fingerprint", 0) + len(first)
@@ -126,7 +127,7 @@ def _checked(paths: Sequence[Path], looks: Looks, pairs: NDArray[np.int64], work
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        with ThreadPoolExecutor(workers or num_workers()) as pool:
+        with ThreadPoolExecutor(workers or num_processors()) as pool:
             squares = dict(zip(needed.tolist(), pool.map(lambda row: square(load_image(paths[row], SIDE)), needed), strict=True))
 
             def check(pair: NDArray[np.int64]) -> Pair:

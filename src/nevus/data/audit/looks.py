@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from nevus.data.audit.fingerprint import Fingerprints, fingerprints, joined, thu
 from nevus.data.audit.signs import NUM_SIGNS, measure
 from nevus.data.images import Pixels, load_bytes, read_bytes
 from nevus.errors import DataError
+from nevus.processors import num_processors
 
 # Hairs are still a pixel wide here, and HAM10000's small copies are not enlarged.
 SHORT_SIDE = 150
@@ -85,17 +85,12 @@ def look(
     )
 
 
-def num_workers() -> int:
-    """Processors this program may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _chunks(paths: Sequence[Path], with_signs: bool, workers: int | None) -> Iterator[list[_Look]]:
     # OpenCV's own threads and ours would fight for the same processors.
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        with ThreadPoolExecutor(workers or num_workers()) as pool:
+        with ThreadPoolExecutor(workers or num_processors()) as pool:
             for start in range(0, len(paths), _CHUNK):
                 yield list(pool.map(partial(_look, with_signs=with_signs), paths[start : start + _CHUNK]))
     finally:

@@ -47,6 +47,7 @@ def test_settings_are_toml_values_or_text(tmp_path: Path) -> None:
         ("name.first=1", "name is a value, not a section"),
         ("training.epohcs=1", "training.epohcs: no such setting"),
         ("training.growth.first_size=225", "first_size is larger than data.size, 224"),
+        ("decisions=balanced", 'it needs prior = "data"'),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(setting: str, message: str) -> None:

@@ -67,9 +67,15 @@ class Recipe(Section):
     decisions: Decisions = Field(
         "likeliest",
         description="which of several classes is decided: the most probable one, or the one whose probability is largest for its "
-        "share of the validation images",
+        "share of the training images; the latter with prior data",
     )
     operating_point: str = Field("youden", pattern=r"^(youden|sensitivity:0?\.\d+|cost:\d+(\.\d+)?(@0?\.\d+)?)$")
+
+    @model_validator(mode="after")
+    def _divides_by_its_shares(self) -> "Recipe":
+        if self.decisions == "balanced" and self.prior != "data":
+            raise ValueError('decisions = "balanced" divides by the shares of the data: it needs prior = "data"')
+        return self
 
     @model_validator(mode="after")
     def _grows_to_its_size(self) -> "Recipe":

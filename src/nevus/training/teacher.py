@@ -67,8 +67,8 @@ def teacher_recipe(recipe: Recipe) -> Recipe:
     assert teacher is not None
     data = recipe.data.model_copy(update={"size": teacher.size or recipe.data.size})
     # As its loss makes it: that is what its student's loss goes on from.
-    own = {"name": f"{recipe.name}-teacher", "data": data, "model": teacher.model, "training": teacher.training, "prior": "loss"}
-    return recipe.model_copy(update=own)
+    named = {"name": f"{recipe.name}-teacher", "data": data, "model": teacher.model, "training": teacher.training}
+    return recipe.model_copy(update={**named, "prior": "loss", "decisions": "likeliest"})
 
 
 def create_distiller(recipe: Recipe, bundle: Bundle, student: LesionClassifier, examples: Examples, rows: Rows) -> "Distiller":

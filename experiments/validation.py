@@ -17,7 +17,7 @@ from nevus.evaluation.compare import compare
 from nevus.evaluation.predictions import Predictions
 from nevus.evaluation.tested_run import run_predictions
 
-FIGURES = ("macro_auc", "balanced_accuracy", "brier")
+FIGURES = ("macro_auc", "auc", "balanced_accuracy", "brier")
 
 
 def main() -> None:
@@ -33,10 +33,11 @@ def table(runs: Sequence[Path], folds: Sequence[int]) -> str:
     """A row a run: each figure, and its difference to the first run's."""
     first, *others = [validation_rows(run, folds) for run in runs]
     documents = [compare(first, other) for other in others]
-    start = [f"{documents[0]['differences'][name]['first']:.4f}" for name in FIGURES]
-    lines = [f"| run | {' | '.join(FIGURES)} |", f"|{'---|' * (1 + len(FIGURES))}", f"| {runs[0]} | {' | '.join(start)} |"]
+    figures = [name for name in FIGURES if name in documents[0]["differences"]]
+    start = [f"{documents[0]['differences'][name]['first']:.4f}" for name in figures]
+    lines = [f"| run | {' | '.join(figures)} |", f"|{'---|' * (1 + len(figures))}", f"| {runs[0]} | {' | '.join(start)} |"]
     for run, document in zip(runs[1:], documents, strict=True):
-        found = [document["differences"][name] for name in FIGURES]
+        found = [document["differences"][name] for name in figures]
         cells = [f"{part['second']:.4f} ({part['value']:+.4f} [{part['low']:+.4f}, {part['high']:+.4f}])" for part in found]
         lines.append(f"| {run} | {' | '.join(cells)} |")
     return "\n".join([*lines, f"{documents[0]['num_images']} rows of {documents[0]['num_groups']} groups."])

@@ -15,7 +15,7 @@ from pictures import picture, saved
 from PIL import Image
 
 from nevus.data.headers import MAX_BYTES, MAX_PIXELS, check_png
-from nevus.data.images import Pixels, decode_image, find_images, load_bytes, load_image, read_image, shrink
+from nevus.data.images import Pixels, decode_image, find_images, is_blank, load_bytes, load_image, read_image, shrink
 from nevus.data.jpeg import DCT_MARGIN, plain_jpeg
 from nevus.errors import DataError
 
@@ -278,3 +278,14 @@ def test_interlaced_png_data_are_counted_by_passes() -> None:
         chunks = [struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts]
         found = decode_image(b"\x89PNG\r\n\x1a\n" + b"".join(chunks), "a.png")
         assert (found == image[:, :, None]).all()
+
+
+@pytest.mark.parametrize(("deviation", "blank"), [(0.0, True), (2.0, True), (4.5, False), (30.0, False)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (150, 200), (450, 600), (900, 401)])
+def test_an_image_of_one_colour_is_known_by_the_deviation_of_its_grey_levels(
+    shape: tuple[int, int], deviation: float, blank: bool
+) -> None:
+    grey = np.random.default_rng(0).normal(120, deviation, shape).clip(0, 255).round().astype(np.uint8)
+    step = max(1, min(shape) // 200)
+    assert (grey[::step, ::step].std() < 3) == (blank or grey.size == 1), "as NumPy has it"
+    assert is_blank(np.repeat(grey[..., None], 3, axis=2)) == (blank or grey.size == 1)

@@ -146,7 +146,7 @@ def test_each_job_is_a_ray_task_that_is_begun_again(monkeypatch: pytest.MonkeyPa
         get=lambda reference: None,
     )
     monkeypatch.setitem(sys.modules, "ray", stand_in)
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr(runner, "num_processors", lambda: 4)
     folders = [tmp_path / name for name in "abc"]
     assert list(runner.on_ray(folders, 2)) == folders[::-1]
     assert ran == [(run_job, (folder, 2)) for folder in folders]

@@ -53,5 +53,6 @@ def _shares(table: Predictions, fold: int) -> NDArray[np.float64]:
         raise DataError(f"{table.source}: decisions balanced, and {said}. Add them.")
     counts = np.bincount(table.targets(known), minlength=len(table.classes))
     if absent := [name for name, number in zip(table.classes, counts, strict=True) if not number]:
-        raise DataError(f"{table.source}: decisions balanced, and fold {fold} has no validation row of {', '.join(absent)}.")
+        said = f"fold {fold} has no validation row of {', '.join(absent)}, and no other fold tests one"
+        raise DataError(f"{table.source}: decisions balanced, and {said}. Add some.")
     return np.asarray(counts / counts.sum())

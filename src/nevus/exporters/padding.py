@@ -1,7 +1,7 @@
 """Padding that depends on the input's size, written as numbers where the size is one.
 
 TensorFlow's "same" padding is computed from the input's side by every strided convolution of timm's `tf_` networks. Traced, that
-is a dozen small operations for each, and a padding that no runtime can merge into the convolution after it.
+is dozens of small operations for each, and a padding that no runtime can merge into the convolution after it.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,6 +1,5 @@
 """Jobs side by side: in processes of this machine, or on a Ray cluster."""
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nevus.errors import NotAvailableError
+from nevus.processors import num_processors
 from nevus.reproduce.job import finish_job, run_job, start_job
 
 _POLL_SECONDS = 0.1
@@ -18,7 +18,7 @@ Runner = Callable[[Sequence[Path], int], Iterator[Path]]
 
 def in_processes(folders: Sequence[Path], num_workers: int) -> Generator[Path, None, None]:
     """A process a job, the cores shared out among those that run at a time."""
-    num_threads = max(1, (os.cpu_count() or 1) // num_workers)
+    num_threads = max(1, num_processors() // num_workers)
     waiting = list(folders)
     running: dict[Path, subprocess.Popen[bytes]] = {}
     try:
@@ -51,7 +51,7 @@ def on_ray(folders: Sequence[Path], num_workers: int) -> Iterator[Path]:
         import ray
     except ImportError as error:
         raise NotAvailableError("--ray needs Ray. Install it with: pip install 'nevus[scale]'") from error
-    num_threads = max(1, (os.cpu_count() or 1) // num_workers)
+    num_threads = max(1, num_processors() // num_workers)
     ray.init(ignore_reinit_error=True, log_to_driver=False)
     num_gpus = 1 if ray.cluster_resources().get("GPU") else 0
     task: Any = ray.remote(num_cpus=num_threads, num_gpus=num_gpus, max_retries=3)(run_job)

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from nevus.bundle import Bundle
 from nevus.data.images import pack_side, read_image
+from nevus.data.looks import Look
 from nevus.data.manifest import Manifest
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import pack_images
@@ -27,6 +28,7 @@ SETTINGS = [
     "data.size=32",
     "data.views=4",
     "data.resolutions=[48, 24]",
+    "data.central=[1.0, 0.7]",
     "data.validation_share=0.3",
     "model.backbone=resnet10t",
     "model.attention.kind=zoom_se",
@@ -71,12 +73,13 @@ def test_serving_gives_the_trained_networks_answers_from_file_to_probability(bun
     assert np.abs(served.features - features).max() < 1e-4 * np.abs(features).max()
     assert np.ptp(served.logits, axis=0).min() > 1e-3, "the images must count"
     # Training's own pixels come out of the pack by another interpolation, rounded: the temperature is fitted to these.
-    pack = pack_images(rows.paths(), pack_side(48))
+    pack = pack_images(rows.paths(), pack_side(recipe.data.side))
     examples = Examples(pack, targets, encoder, *encoder.encode(columns, len(rows)))
-    trained = predict_logits(network, weights, examples, np.arange(len(rows)), 32, 4, (48, 24)).numpy()
-    apart = [predict_logits(network, weights, examples, np.arange(len(rows)), size, 4).numpy() for size in (32, 48, 24)]
+    looks = [Look(size, share) for share in (1.0, 0.7) for size in (32, 48, 24)]
+    trained = predict_logits(network, weights, examples, np.arange(len(rows)), looks, 4).numpy()
+    apart = [predict_logits(network, weights, examples, np.arange(len(rows)), [look], 4).numpy() for look in looks]
     assert np.allclose(trained, np.mean(apart, axis=0), atol=1e-5)
-    assert max(np.abs(trained - logits).max() for logits in apart) > 1e-3, "the sizes must differ"
+    assert max(np.abs(trained - logits).max() for logits in apart) > 1e-3, "the looks must differ"
     spread = np.ptp(served.logits, axis=0).max()
     assert np.abs(trained - served.logits).max() < 0.15 * spread
 

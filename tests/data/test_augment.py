@@ -67,6 +67,11 @@ def test_a_view_is_the_photo_turned_first_and_then_warped(height: int, width: in
         assert VIEWS[int(np.argmin(near))] is view, "no two views may be the same"
 
 
+def test_a_central_share_is_the_middle_of_the_whole() -> None:
+    # Of 100 pixels the middle 50, each its own.
+    assert (warp(ramp(100, 100), centre_matrix(100, 100, 50, 0.5), 50) == ramp(100, 100)[25:75, 25:75]).all()
+
+
 def test_fewer_views_are_the_first_ones_and_are_the_mirrors() -> None:
     batch = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
     views = [seen(batch, view) for view in VIEWS]

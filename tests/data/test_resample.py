@@ -25,6 +25,17 @@ def test_it_is_pillows_bilinear_but_for_its_rounding(shape: tuple[int, int], siz
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("share", [0.9, 0.5])
+def test_a_central_share_is_pillows_box(shape: tuple[int, int], share: float) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    height, width = shape
+    left, top = (1 - share) / 2 * width, (1 - share) / 2 * height
+    box = (left, top, width - left, height - top)
+    theirs = Image.fromarray(image).resize((48, 48), Image.Resampling.BILINEAR, box=box)
+    assert np.abs(stretch(image, 48, share) - np.asarray(theirs, np.float32)).max() <= 1.01
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_it_is_torchs_antialiased_bilinear(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
     batch = torch.from_numpy(image).permute(2, 0, 1)[None].float()
@@ -33,9 +44,9 @@ def test_it_is_torchs_antialiased_bilinear(shape: tuple[int, int]) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(length=st.integers(1, 3000), size=st.integers(1, 300))
-def test_weights_are_shares_and_mirror_images_of_each_other(length: int, size: int) -> None:
-    table = weights(length, size)
+@given(length=st.integers(1, 3000), size=st.integers(1, 300), share=st.floats(0.1, 1))
+def test_weights_are_shares_and_mirror_images_of_each_other(length: int, size: int, share: float) -> None:
+    table = weights(length, size, share)
     assert table.shape == (size, length)
     assert table.min() >= 0
     np.testing.assert_allclose(table.sum(axis=1), 1, atol=1e-5)

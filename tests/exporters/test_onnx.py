@@ -83,6 +83,8 @@ def test_a_photo_at_several_sizes_and_in_several_views_is_one_graph_with_one_set
     export_onnx(served_of(settings, 64), tmp_path / "one")
     export_onnx(served_of(settings, 48), tmp_path / "small")
     export_onnx(served_of(settings, 64, resolutions=[48], views=8), tmp_path / "both")
+    export_onnx(served_of(settings, 64, central=[0.5]), tmp_path / "middle")
+    export_onnx(served_of(settings, 64, central=[1.0, 0.5]), tmp_path / "whole and middle")
     given = {"images": photos(2, 50, 60), "age": np.array([40, np.nan], np.float32)}
     given |= {"sex": np.array([0, -1]), "site": np.array([-1, -1])}
     logits, view_logits, features = run(tmp_path / "both", ["logits", "view_logits", "features"], **given)
@@ -92,12 +94,16 @@ def test_a_photo_at_several_sizes_and_in_several_views_is_one_graph_with_one_set
     np.testing.assert_allclose(view_logits, by_view, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(logits, by_view.mean(axis=0), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(features, np.mean([outputs[1] for outputs in apart[0]], axis=0), rtol=1e-4, atol=1e-4)
+    whole, middle, mean = (run(tmp_path / name, ["logits"], **given)[0] for name in ("one", "middle", "whole and middle"))
+    np.testing.assert_allclose(mean, (whole + middle) / 2, rtol=1e-4, atol=1e-4)
+    assert np.abs(whole - middle).max() > 1e-3
     weights = sum(parameter.numel() for parameter in network_of(settings, 64).parameters()) * 4
     assert (tmp_path / "both").stat().st_size - (tmp_path / "one").stat().st_size < weights / 10
 
 
-def spoiled_resize(length: int, size: int) -> torch.Tensor:
-    """As a graph without antialiasing would have it."""
+def spoiled_resize(length: int, size: int, share: float) -> torch.Tensor:
+    """As a graph without antialiasing would have it, of the whole photo."""
+    assert share == 1
     places, scale = torch.arange(length).float(), torch.ones(length).sum() / size
     triangle = (1 - (places - ((torch.arange(size) + 0.5) * scale - 0.5)[:, None]).abs()).clamp(min=0)
     return triangle / triangle.sum(dim=1, keepdim=True)

@@ -74,14 +74,16 @@ def need(to: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("to", SUFFIXES)
 @pytest.mark.parametrize(
-    ("model", "fields"), [(SOFT, ("age", "sex", "site")), (PLAIN, ())], ids=["soft attention and metadata", "image alone"]
+    ("model", "fields", "central"),
+    [(SOFT, ("age", "sex", "site"), [1.0]), (PLAIN, (), [1.0, 0.7])],
+    ids=["soft attention and metadata", "image alone, of it the middle too"],
 )
 def test_a_file_answers_as_the_trained_model_does(
-    to: str, model: dict[str, Any], fields: tuple[str, ...], photos: Path, tmp_path: Path
+    to: str, model: dict[str, Any], fields: tuple[str, ...], central: list[float], photos: Path, tmp_path: Path
 ) -> None:
     need(to)
     out = tmp_path / f"model.{SUFFIXES[to]}"
-    document = export(bundle_of(tmp_path / "bundle", model, fields), to, photos, out)
+    document = export(bundle_of(tmp_path / "bundle", model, fields, central=central), to, photos, out)
     assert document["parity"]["num_images"] == 200
     assert set(document["parity"]["by"]) == {"metadata present", "metadata partly absent", "metadata absent"}
     assert 0 < document["parity"]["max_difference"] <= 1e-4

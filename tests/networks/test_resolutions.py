@@ -2,6 +2,7 @@
 
 import pytest
 
+from nevus.data.looks import looks_of, side_for
 from nevus.errors import RecipeError
 from nevus.networks.resolutions import check_resolutions
 from nevus.recipe import Recipe
@@ -26,3 +27,17 @@ def test_a_size_given_twice_is_refused(sizes: str) -> None:
     with pytest.raises(RecipeError, match=r"data.resolutions: .*a size stands here twice, or is data.size"):
         recipe_of(f"data.resolutions={sizes}")
     assert recipe_of("data.resolutions=[96, 48]").data.sizes == (64, 96, 48)
+
+
+@pytest.mark.parametrize("shares", ["[0.8, 0.8]", "[]", "[0.0]", "[1.5]"])
+def test_central_shares_that_cannot_be_are_refused(shares: str) -> None:
+    with pytest.raises(RecipeError, match=r"data\.central"):
+        recipe_of(f"data.central={shares}")
+
+
+def test_a_smaller_share_needs_a_larger_photo() -> None:
+    # 96 pixels of the middle half are 192 of the whole.
+    recipe = recipe_of("data.resolutions=[96]", "data.central=[1.0, 0.5]")
+    looks = looks_of({"size": 64, "resolutions": [96], "central": [1.0, 0.5]})
+    assert recipe.data.side == side_for(looks) == 192
+    assert looks == ((64, 1.0), (96, 1.0), (64, 0.5), (96, 0.5))

@@ -49,9 +49,12 @@ def _network(document: Mapping[str, Any]) -> str:
 def _input(document: Mapping[str, Any]) -> str:
     preprocessing = document["preprocessing"]
     sizes = " and ".join(f"{side} x {side}" for side in (preprocessing["size"], *preprocessing.get("resolutions", ())))
+    shares = preprocessing.get("central", (1.0,))
+    central = "" if tuple(shares) == (1.0,) else f", of its sides the central {' and '.join(f'{share:g}' for share in shares)}"
     views, fields = preprocessing["views"], ", ".join(document["metadata"]["fields"]) or "none"
     crop = _CROPS[preprocessing.get("crop", "none")]
-    return f"{sizes} pixels, {crop}, {'one view' if views == 1 else f'{views} views averaged'}; metadata {fields}, each optional"
+    averaged = "one view" if views == 1 else f"{views} views averaged"
+    return f"{sizes} pixels, {crop}{central}, {averaged}; metadata {fields}, each optional"
 
 
 def _operating_point(document: Mapping[str, Any]) -> str:

@@ -105,7 +105,7 @@ def pack(
     policy = checked(lambda: DataRecipe.model_validate({"unreadable": unreadable})).unreadable
     rows = read_manifest(manifest)
     data = Recipe.read(recipe).data if recipe else DataRecipe(size=size)
-    short_side, paths = pack_side(max(data.sizes)), input_paths(data, rows.paths(), rows.frame["image_id"].tolist())
+    short_side, paths = pack_side(data.side), input_paths(data, rows.paths(), rows.frame["image_id"].tolist())
 
     def say(text: str) -> None:
         print(text, file=sys.stderr)

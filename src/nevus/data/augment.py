@@ -45,16 +45,16 @@ class Plan:
     operations: list[tuple[Operation, ...]] | None = None
 
 
-def centre_matrix(height: int, width: int, size: int) -> Matrix:
-    """The 2×3 map from the network's input to the whole image: what validation, testing and serving use.
+def centre_matrix(height: int, width: int, size: int, share: float = 1.0) -> Matrix:
+    """The 2×3 map from the network's input to the image, or to the central `share` of its sides: what validation uses.
 
     >>> centre_matrix(100, 200, 100)
     array([[2. , 0. , 0.5],
            [0. , 1. , 0. ]])
     """
     still = np.zeros((1, len(DRAWS)))
-    whole = AugmentRecipe(rotation_degrees=0, min_crop=1, horizontal_flip=0, vertical_flip=0)
-    matrix: Matrix = random_matrices(whole, still, np.array([[height, width]]), size)[0]
+    chosen = AugmentRecipe(rotation_degrees=0, min_crop=share, horizontal_flip=0, vertical_flip=0)
+    matrix: Matrix = random_matrices(chosen, still, np.array([[height, width]]), size)[0]
     return matrix
 
 

@@ -33,7 +33,7 @@ def to_coreml(source: Source, path: Path) -> dict[str, Any]:
     square = squared(source)
     (tools,) = import_runtime("coreml", "coremltools")
     model = convert_coreml(square, tools)
-    parity = check_parity(one_by_one(_opened(model), square.size), source)
+    parity = check_parity(one_by_one(_opened(model), square.looks), source)
     with TemporaryDirectory(prefix="nevus-") as folder:
         package = Path(folder) / "model.mlpackage"
         model.save(str(package))

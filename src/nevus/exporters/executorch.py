@@ -33,7 +33,7 @@ def to_executorch(source: Source, path: Path) -> dict[str, Any]:
         exported = torch.export.export(square, tuple(square.example()[name] for name in INPUTS))
         lowered = exir.to_edge_transform_and_lower(exported, partitioner=[xnnpack.XnnpackPartitioner()])
         path.write_bytes(lowered.to_executorch().buffer)
-    return {"parity": check_parity(one_by_one(open_executorch(path), square.size), source), "model": described(square)}
+    return {"parity": check_parity(one_by_one(open_executorch(path), square.looks), source), "model": described(square)}
 
 
 def open_executorch(path: Path) -> Callable[[Values], NDArray[Any]]:

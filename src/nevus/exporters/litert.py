@@ -30,7 +30,7 @@ def to_litert(source: Source, path: Path) -> dict[str, Any]:
     (converter,) = import_runtime("litert", "litert_torch")
     with quiet():
         converter.convert(square, sample_kwargs=square.example()).export(str(path))
-    return {"parity": check_parity(one_by_one(open_litert(path), square.size), source), "model": described(square)}
+    return {"parity": check_parity(one_by_one(open_litert(path), square.looks), source), "model": described(square)}
 
 
 def open_litert(path: Path) -> Callable[[Values], NDArray[Any]]:

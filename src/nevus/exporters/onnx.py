@@ -94,10 +94,10 @@ def _difference(served: Served, path: Path) -> float:
     """The largest difference of a probability, or of a feature in units of the largest, between a file and the network."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     rng, largest = np.random.default_rng(1), 0.0
-    preprocessing = {"size": served.sizes[0], "resolutions": served.sizes[1:], "views": len(served.views)}
     for shape in _SHAPES:
         images, columns = _drawn(rng, *shape)
-        expected, seen = reference_outputs(served.network, served.encoder, preprocessing, served.temperature, images, columns)
+        trained = served.network, served.encoder, served.preprocessing, served.temperature
+        expected, seen = reference_outputs(*trained, images, columns)
         given = _inputs(images, columns)
         probabilities, features = session.run(
             ["probabilities", "features"], {value.name: given[value.name] for value in session.get_inputs()}

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from nevus.data.images import Pixels
+from nevus.data.looks import looks_of
 from nevus.data.metadata import Columns, MetadataEncoder
 from nevus.data.resample import stretch
 from nevus.data.views import VIEWS, seen
@@ -33,8 +34,8 @@ def reference_outputs(
     given = torch.from_numpy(metadata), torch.from_numpy(~missing.all(axis=1))
     mean, std = np.array(network.mean, np.float32), np.array(network.std, np.float32)
     logits, features = [], []
-    for size in (preprocessing["size"], *preprocessing["resolutions"]):
-        batch = np.stack([(stretch(image, size) / 255 - mean) / std for image in images]).astype(np.float32)
+    for look in looks_of(preprocessing):
+        batch = np.stack([(stretch(image, *look) / 255 - mean) / std for image in images]).astype(np.float32)
         views = [_tensor(seen(batch, view)) for view in VIEWS[: preprocessing["views"]]]
         logits += [network(view, *given).numpy() for view in views]
         features.append(network.image_features(_tensor(batch)).numpy())

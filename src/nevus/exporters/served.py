@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nevus.data.looks import looks_of
 from nevus.data.metadata import CATEGORIES, MetadataEncoder
 from nevus.data.views import VIEWS
 from nevus.networks.classifier import LesionClassifier
@@ -21,7 +22,7 @@ class Served(nn.Module):
     encoder
         Of the metadata, as it was fitted.
     preprocessing
-        A bundle's: `size`, `resolutions`, `views`.
+        A bundle's: `size`, `resolutions`, `central`, `views`.
     temperature
         That the logits are divided by.
 
@@ -41,7 +42,8 @@ class Served(nn.Module):
         super().__init__()
         self.network = network
         self.encoder = encoder
-        self.sizes: Sequence[int] = (preprocessing["size"], *preprocessing["resolutions"])
+        self.preprocessing = preprocessing
+        self.looks = looks_of(preprocessing)
         self.views = VIEWS[: preprocessing["views"]]
         self.temperature = temperature
         # Of pixels from 0 to 255; constants of the graph.
@@ -66,18 +68,18 @@ class Served(nn.Module):
         probabilities
             float32 (N, classes), calibrated.
         logits
-            float32 (N, classes), means over views and input sizes, before the temperature.
+            float32 (N, classes), means over views and looks, before the temperature.
         features
-            float32 (N, F), what the network saw of the photos as they are; means over input sizes.
+            float32 (N, F), what the network saw of the photos as they are held; means over looks.
         view_logits
-            float32 (views, N, classes), means over input sizes.
+            float32 (views, N, classes), means over looks.
         """
-        return self.answer([stretch(images, size) for size in self.sizes], age, sex, site)
+        return self.answer([stretch(images, *look) for look in self.looks], age, sex, site)
 
     def answer(
         self, stretched: Sequence[torch.Tensor], age: torch.Tensor, sex: torch.Tensor, site: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """`forward` of photos that are stretched already: for each of `sizes` float32 (N, 3, S, S), from 0 to 255."""
+        """`forward` of photos that are stretched already: for each of `looks` float32 (N, 3, S, S), from 0 to 255."""
         metadata, present = self._encoded({"age": age, "sex": sex, "site": site})
         repeated = metadata.repeat(len(self.views), 1), present.repeat(len(self.views))
         logits, features = [], []
@@ -109,19 +111,19 @@ class Served(nn.Module):
         return torch.cat(parts, dim=1), present
 
 
-def stretch(images: torch.Tensor, size: int) -> torch.Tensor:
+def stretch(images: torch.Tensor, size: int, share: float = 1.0) -> torch.Tensor:
     """`nevus.data.resample.stretch` of uint8 (N, H, W, 3) to float32 (N, 3, size, size), by two products of matrices."""
     num, height, width = images.shape[0], images.shape[1], images.shape[2]
-    rows = _weights(height, size) @ images.float().reshape(num, height, width * 3)
+    rows = _weights(height, size, share) @ images.float().reshape(num, height, width * 3)
     turned = rows.reshape(num, size, width, 3).permute(0, 3, 1, 2)
-    return turned @ _weights(width, size).T
+    return turned @ _weights(width, size, share).T
 
 
-def _weights(length: int, size: int) -> torch.Tensor:
+def _weights(length: int, size: int, share: float) -> torch.Tensor:
     """`nevus.data.resample.weights`. Traced, `length` is a number that only a photo brings: all of this goes into the graph."""
     places = torch.arange(length).float()
-    scale = torch.ones_like(places).sum() / size
-    centres = (torch.arange(size).float() + 0.5) * scale - 0.5
+    scale = torch.ones_like(places).sum() / (size / share)
+    centres = (torch.arange(size).float() + (0.5 + (1 - share) / 2 * size / share)) * scale - 0.5
     triangle = (1 - (places - centres[:, None]).abs() / scale.clamp(min=1)).clamp(min=0)
     return triangle / triangle.sum(dim=1, keepdim=True)
 

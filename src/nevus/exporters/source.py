@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nevus.bundle import Bundle
+from nevus.data.looks import looks_of, side_for
 from nevus.exporters.photos import Photos
 from nevus.exporters.served import Served
 from nevus.exporters.trained import load_network, serve
@@ -31,6 +32,5 @@ class Source:
 
     @property
     def side(self) -> int:
-        """The side, in pixels, of the largest square that a photo is stretched to; see `nevus.data.images.read_reduced`."""
-        preprocessing = self.bundle.document["preprocessing"]
-        return int(max([preprocessing["size"], *preprocessing["resolutions"]]))
+        """Pixels that a photo's shorter side may be reduced to; see `nevus.data.images.read_reduced`."""
+        return side_for(looks_of(self.bundle.document["preprocessing"]))

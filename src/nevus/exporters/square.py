@@ -1,6 +1,6 @@
-"""What is exported to runtimes whose inputs have one fixed shape: one photo, already stretched to the network's square."""
+"""What is exported to runtimes whose inputs have one fixed shape: one photo, already stretched to the network's squares."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nevus.data.images import Pixels
+from nevus.data.looks import Look
 from nevus.data.resample import stretch
 from nevus.errors import BundleError
 from nevus.exporters.parity import Run
@@ -24,7 +25,9 @@ Values = Mapping[str, NDArray[Any]]
 
 
 class Square(nn.Module):
-    """A `Served` for one photo at a time that `nevus.data.resample.stretch` has brought to (S, S), unrounded.
+    """A `Served` for one photo at a time that `nevus.data.resample.stretch` has brought to L squares (S, S), unrounded.
+
+    L is the number of the served network's looks: of most one, the whole photo.
 
     Parameters
     ----------
@@ -53,7 +56,7 @@ class Square(nn.Module):
         Parameters
         ----------
         images
-            float32 (1, S, S, 3), RGB, upright, 0 to 255.
+            float32 (L, S, S, 3), RGB, upright, 0 to 255, a square a look.
         age
             float32 (1,), years, NaN where unknown.
         sex, site
@@ -64,19 +67,27 @@ class Square(nn.Module):
         outputs
             `probabilities` and `logits` float32 (1, classes), `features` float32 (1, F); see `Served.forward`.
         """
-        probabilities, logits, features, _ = self.served.answer([images.permute(0, 3, 1, 2)], age, sex, site)
+        stretched = images.permute(0, 3, 1, 2)
+        each = [stretched[index : index + 1] for index in range(len(self.looks))]
+        probabilities, logits, features, _ = self.served.answer(each, age, sex, site)
         return {"probabilities": probabilities, "logits": logits, "features": features}
 
     @property
-    def size(self) -> int:
-        """S, pixels."""
-        return self.served.sizes[0]
+    def looks(self) -> tuple[Look, ...]:
+        """What of a photo the squares are."""
+        return self.served.looks
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(L, S, S, 3)."""
+        size = self.looks[0].size
+        return len(self.looks), size, size, 3
 
     def example(self) -> dict[str, torch.Tensor]:
         """Inputs of the right shapes and types, by name, to trace the network with."""
         # A tensor each: a converter may take one tensor given twice for one input.
         codes = {name: torch.tensor([-1], dtype=torch.int32) for name in ("sex", "site")}
-        return {"images": torch.zeros(1, self.size, self.size, 3), "age": torch.tensor([60.0]), **codes}
+        return {"images": torch.zeros(self.shape), "age": torch.tensor([60.0]), **codes}
 
 
 def squared(source: Source) -> Square:
@@ -87,8 +98,9 @@ def squared(source: Source) -> Square:
     BundleError
         It looks at a photo at several sizes, and the smaller photo that such a runtime is given would have lost the detail.
     """
-    if len(source.served.sizes) > 1:
-        sizes = ", ".join(map(str, source.served.sizes))
+    looks = source.served.looks
+    if len({look.size for look in looks}) > 1:
+        sizes = ", ".join(str(look.size) for look in looks)
         raise BundleError(
             f"{source.bundle.path}: looks at a photo at {sizes} pixels, and a file with a fixed input has one size. "
             "Choose --to onnx or openvino, which take photos of any size."
@@ -96,22 +108,22 @@ def squared(source: Source) -> Square:
     return Square(source.served).eval()
 
 
-def one_by_one(answer: Callable[[Values], NDArray[Any]], size: int) -> Run:
+def one_by_one(answer: Callable[[Values], NDArray[Any]], looks: Sequence[Look]) -> Run:
     """The `Run` of a file with fixed inputs: photos are stretched and go in one after another.
 
     Parameters
     ----------
     answer
         From the inputs of `Square.forward`, by name, to probabilities (1, classes).
-    size
-        S, pixels.
+    looks
+        Those of `Square`.
     """
 
     def run(images: Pixels, known: Values) -> NDArray[np.float32]:
         rows = []
         for index, image in enumerate(images):
             own = {name: known[name][index : index + 1].astype(dtype) for name, dtype in _DTYPES.items()}
-            rows.append(answer({"images": stretch(image, size)[None], **own}))
+            rows.append(answer({"images": np.stack([stretch(image, *look) for look in looks]), **own}))
         return np.concatenate(rows)
 
     return run
@@ -119,10 +131,10 @@ def one_by_one(answer: Callable[[Values], NDArray[Any]], size: int) -> Run:
 
 def described(square: Square) -> dict[str, Any]:
     """What differs from the inputs and outputs that a label names: where the stretch is made, and the types."""
-    size = square.size
+    shown = ["the whole photo" if share == 1 else f"the central {share:g} of the photo's sides" for _, share in square.looks]
     return {
         "inputs": {
-            "images": f"float32 (1, {size}, {size}, 3), RGB, upright, 0 to 255, the whole photo stretched by "
+            "images": f"float32 {square.shape}, RGB, upright, 0 to 255, {' and '.join(shown)} stretched by "
             "nevus.data.resample.stretch (bilinear, antialiased, unrounded), which is not in the file",
             "age": "float32 (1,), years, NaN unknown",
             "sex": "int32 (1,), a code, -1 unknown",

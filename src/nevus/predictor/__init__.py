@@ -19,6 +19,7 @@ from nevus.bundle.schema import check_schema
 from nevus.data.cases import Case
 from nevus.data.crops import split_crop
 from nevus.data.images import Pixels, is_blank
+from nevus.data.looks import looks_of, side_for
 from nevus.data.metadata import MetadataEncoder, coded
 from nevus.data.views import VIEWS, seen
 from nevus.errors import BundleError, DataError
@@ -104,8 +105,8 @@ class Predictor:
 
     @property
     def side(self) -> int:
-        """The side, in pixels, of the largest square that a photo is stretched to; see `nevus.data.images.read_reduced`."""
-        return int(max([self._preprocessing["size"], *self._preprocessing["resolutions"]]))
+        """Pixels that a photo's shorter side may be reduced to; see `nevus.data.images.read_reduced`."""
+        return side_for(looks_of(self._preprocessing))
 
     @property
     def cropped(self) -> bool:

@@ -1,5 +1,6 @@
 """The data section: which images, which question, how they are split and augmented."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -61,6 +62,12 @@ class DataRecipe(Section):
         (),
         description="further input sizes that a photo is predicted at, with the logits averaged; trained is at `size` alone",
     )
+    central: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        (1.0,),
+        min_length=1,
+        description="central shares of a photo's sides that it is predicted from, each at every size, with the logits averaged; "
+        "what training shows is augment.min_crop's",
+    )
     crop: Literal["none", "mask"] = Field("none", description="show the network the whole image, or the lesion by its mask")
     masks: str = Field("", description='folder of the masks that crop = "mask" goes by: ID.png or ID_segmentation.png')
     crop_margin: float = Field(0.1, ge=0, le=1, description="of the lesion's extent, left on each side of it")
@@ -73,9 +80,21 @@ class DataRecipe(Section):
         """All input sizes at prediction, that of training first."""
         return (self.size, *self.resolutions)
 
+    @property
+    def side(self) -> int:
+        """Pixels that a photo's shorter side should have, for the smallest central share to be stretched without enlarging it."""
+        return math.ceil(max(self.sizes) / min(self.central))
+
     @field_validator("resolutions")
     @classmethod
     def _no_size_twice(cls, resolutions: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
         if len({info.data.get("size"), *resolutions}) <= len(resolutions):
             raise ValueError("a size stands here twice, or is data.size, which is among them by itself")
         return resolutions
+
+    @field_validator("central")
+    @classmethod
+    def _no_share_twice(cls, central: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(central)) < len(central):
+            raise ValueError("a share stands here twice")
+        return central

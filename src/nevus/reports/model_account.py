@@ -108,6 +108,10 @@ def ensembling(run: Run) -> str:
         return ""
     views = int(setting(run, "data.views", 1))
     seen = "one view of the image" if views == 1 else f"the mean of the logits over {views} mirrored views of the image"
+    shares = setting(run, "data.central", (1.0,))
+    parts = " and of ".join("the whole" if share == 1 else f"the central {share:g} of its sides" for share in shares)
+    sizes = " and ".join(str(size) for size in (setting(run, "data.size"), *setting(run, "data.resolutions", ())))
+    seen += f", of {parts}, at {sizes} pixels"
     return f"No networks are combined: each image is answered by the network of its own fold, from {seen}."
 
 

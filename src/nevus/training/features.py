@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nevus.data.looks import Look
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import Pack
 from nevus.networks.backbones import Backbone
@@ -47,7 +48,7 @@ def frozen_features(
     shape = (len(pack), channels, height, width) if maps else (len(pack), channels)
     features = np.empty(shape, np.float16 if maps else np.float32)
     done = 0
-    for batch in evaluation_batches(examples, rows, size, _BATCH_SIZE):
+    for batch in evaluation_batches(examples, rows, Look(size), _BATCH_SIZE):
         seen = backbone(normalise(batch.images, mean, std))
         part = seen if maps else seen.mean(dim=(2, 3))
         features[done : done + len(part)] = part.numpy()

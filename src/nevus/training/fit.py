@@ -14,6 +14,7 @@ from safetensors.numpy import save
 
 from nevus.bundle import Bundle
 from nevus.data.image_ids import images_sha256
+from nevus.data.looks import looks_of
 from nevus.data.manifest import Manifest
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.splits import Parts, split
@@ -130,14 +131,14 @@ def fit_rows(
     network = network.cpu()
     weights = at_given_prior(weights, recipe, np.bincount(run.targets[parts.train], minlength=len(run.classes)), run.classes)
     network.load_state_dict(weights)
-    data = recipe.data
+    looks = looks_of(origin["preprocessing"])
     sample = sample_rows(parts.train, recipe.training.seed)
-    textures = image_features(network, examples, sample, data.sizes)[:, : network.num_texture_features]
+    textures = image_features(network, examples, sample, looks)[:, : network.num_texture_features]
     novelty = fit_novelty(textures)
     if held_out is None:
         rows = parts.validation
-        logits = predict_logits(network, weights, examples, rows, data.size, data.views, data.resolutions).numpy()
-        scores = novelty.scores(logits, image_features(network, examples, rows, data.sizes))
+        logits = predict_logits(network, weights, examples, rows, looks, recipe.data.views).numpy()
+        scores = novelty.scores(logits, image_features(network, examples, rows, looks))
         held_out = HeldOut(logits, run.targets[rows], run.manifest.frame["group_id"].to_numpy()[rows], scores)
     document = {
         **origin,
@@ -191,11 +192,13 @@ def _preprocessing(recipe: Recipe, network: LesionClassifier) -> dict[str, objec
         "crop": data.crop,
         "crop_margin": data.crop_margin if data.crop != "none" else None,
         "resolutions": list(data.resolutions),
+        "central": list(data.central),
         "views": data.views,
-        "steps": "upright; the part that crop says, none being the whole; stretched to size x size by a triangle filter "
-        "with antialiasing (Pillow's bilinear, unrounded); / 255, - mean, / std; logits averaged over views: as it is, mirrored "
-        "left to right, top to bottom, both, and the same four with rows and columns exchanged; and over size and resolutions. "
-        "The graph does all from stretching on; a large image may be averaged by 2, 4 or 8 before, down to twice the size",
+        "steps": "upright; the part that crop says, none being the whole; the share of its sides that central says; stretched "
+        "to size x size by a triangle filter with antialiasing (Pillow's bilinear, unrounded); / 255, - mean, / std; logits "
+        "averaged over views: as it is, mirrored left to right, top to bottom, both, and the same four with rows and columns "
+        "exchanged; and over central, and size and resolutions. The graph does all from stretching on; a large image may be "
+        "averaged by 2, 4 or 8 before, down to twice the side at which the smallest share has size pixels",
         "mean": network.mean,
         "std": network.std,
     }

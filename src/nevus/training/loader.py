@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from nevus.data.augment import Plan, apply, centre_matrix, draw, hidden, plan, warp
+from nevus.data.looks import Look
 from nevus.data.metadata import MetadataEncoder
 from nevus.data.pack import Pack
 from nevus.processors import num_processors
@@ -112,13 +113,14 @@ class Timed:
             started = time.perf_counter()
 
 
-def evaluation_batches(examples: Examples, rows: Rows, size: int, batch_size: int) -> Iterator[Batch]:
-    """Every row once, in order, whole images, all metadata there is."""
+def evaluation_batches(examples: Examples, rows: Rows, look: Look, batch_size: int) -> Iterator[Batch]:
+    """Every row once, in order, one look at each image, all metadata there is."""
 
     def assemble(step: int) -> Batch:
         chosen = rows[step * batch_size : (step + 1) * batch_size]
         views = [examples.pack.image(row) for row in chosen]
-        images = np.stack([warp(view, centre_matrix(view.shape[0], view.shape[1], size), size) for view in views])
+        matrices = [centre_matrix(view.shape[0], view.shape[1], *look) for view in views]
+        images = np.stack([warp(view, matrix, look.size) for view, matrix in zip(views, matrices, strict=True)])
         return _batch(examples, chosen, torch.from_numpy(images), examples.metadata[chosen], examples.missing[chosen])
 
     return _ahead(assemble, range(-(-len(rows) // batch_size)))

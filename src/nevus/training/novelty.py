@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf_shrinkage
 
+from nevus.data.looks import Look
 from nevus.data.resample import stretch
 from nevus.metrics.conformal import conformal_quantile
 from nevus.metrics.novelty import Mahalanobis, Novelty
@@ -32,19 +33,19 @@ def sample_rows(rows: Rows, seed: int) -> Rows:
 
 
 @torch.no_grad()
-def image_features(network: LesionClassifier, examples: Examples, rows: Rows, sizes: Sequence[int]) -> NDArray[np.float32]:
-    """The exported network's `features` of whole images as they are, float32 (N, F); the mean over input sizes.
+def image_features(network: LesionClassifier, examples: Examples, rows: Rows, looks: Sequence[Look]) -> NDArray[np.float32]:
+    """The exported network's `features` of images as they are held, float32 (N, F); the mean over looks.
 
     The images are stretched as the exported graph does it: how sharp an image is, is much of its texture.
     """
     network.eval()
     mean, std = (np.array(values, np.float32) for values in (network.mean, network.std))
     each = []
-    for size in sizes:
+    for look in looks:
         parts = []
         for start in range(0, len(rows), _BATCH_SIZE):
             photos = [examples.pack.image(row) for row in rows[start : start + _BATCH_SIZE]]
-            batch = np.stack([(stretch(photo, size) / 255 - mean) / std for photo in photos])
+            batch = np.stack([(stretch(photo, *look) / 255 - mean) / std for photo in photos])
             parts.append(network.image_features(torch.from_numpy(batch).permute(0, 3, 1, 2)))
         each.append(torch.cat(parts))
     return np.asarray(torch.stack(each).mean(dim=0).numpy(), np.float32)

@@ -108,7 +108,7 @@ def _packed(recipe: Recipe, manifest: Manifest, selected: Manifest, say: Callabl
     """The selected rows of the whole manifest's pack: one file for every task and recipe of the same size and crops."""
     paths = input_paths(recipe.data, manifest.paths(), manifest.frame["image_id"].tolist())
     with CountProgress("packing", "images") as progress:
-        pack = pack_images(paths, pack_side(max(recipe.data.sizes)), progress=progress, unreadable="skip", say=say)
+        pack = pack_images(paths, pack_side(recipe.data.side), progress=progress, unreadable="skip", say=say)
     places = pd.Index(manifest.frame["image_id"]).get_indexer(pd.Index(selected.frame["image_id"]))
     pack = pack.rows(places.astype(np.int64))
     if recipe.data.unreadable == "refuse":

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nevus.bundle import Bundle
+from nevus.data.looks import Look
 from nevus.errors import BundleError, listed
 from nevus.exporters.trained import load_network
 from nevus.networks.classifier import LesionClassifier
@@ -78,8 +79,8 @@ def create_distiller(recipe: Recipe, bundle: Bundle, student: LesionClassifier, 
     answers = None
     if distillation.views:
         teacher = teacher.to(create_accelerator().device)
-        size = bundle.document["preprocessing"]["size"]
-        answers = predict_logits(teacher, teacher.state_dict(), examples, rows, size, distillation.views)
+        look = Look(bundle.document["preprocessing"]["size"])
+        answers = predict_logits(teacher, teacher.state_dict(), examples, rows, [look], distillation.views)
     return Distiller(distillation, teacher, student, rows, examples.targets[rows], recipe.training.seed, answers)
 
 

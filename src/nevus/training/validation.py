@@ -7,6 +7,7 @@ import torch
 from accelerate.utils import gather_object
 from torch.func import functional_call
 
+from nevus.data.looks import Look
 from nevus.data.views import VIEWS
 from nevus.metrics.classification import accuracy, balanced_accuracy, confusion_matrix, macro_auc, roc_auc
 from nevus.networks.classifier import LesionClassifier
@@ -34,22 +35,18 @@ def predict_logits(
     weights: State,
     examples: Examples,
     rows: Rows,
-    size: int,
+    looks: Sequence[Look],
     views: int = 1,
-    resolutions: Sequence[int] = (),
 ) -> torch.Tensor:
-    """Logits (N, num_classes) on the CPU, float32, of whole images in the order of `rows`.
-
-    The mean over `views` of each photo and over `size` and the further `resolutions`.
-    """
-    if resolutions:
-        each = [predict_logits(network, weights, examples, rows, side, views) for side in (size, *resolutions)]
+    """Logits (N, num_classes) on the CPU, float32, of images in the order of `rows`: the mean over `looks` and `views`."""
+    if len(looks) > 1:
+        each = [predict_logits(network, weights, examples, rows, [look], views) for look in looks]
         return torch.stack(each).mean(dim=0)
     network.eval()
     device = next(network.parameters()).device
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (network.mean, network.std))
     logits = []
-    for batch in evaluation_batches(examples, rows, size, _BATCH_SIZE):
+    for batch in evaluation_batches(examples, rows, looks[0], _BATCH_SIZE):
         batch = batch.to(device)
         turned = [batch.images.transpose(1, 2) if view.transposed else batch.images for view in VIEWS[:views]]
         images = [normalise(image.flip(view.axes), mean, std) for image, view in zip(turned, VIEWS, strict=False)]
@@ -64,7 +61,7 @@ def predict_dealt_logits(
     """`predict_logits` in every process, of batches dealt out to all of them: each is a batch that one process would make."""
     batches = [np.arange(start, min(start + _BATCH_SIZE, len(rows))) for start in range(0, len(rows), _BATCH_SIZE)]
     hands = [np.concatenate([np.arange(0), *batches[process::num_processes]]) for process in range(num_processes)]
-    mine = [predict_logits(network, weights, examples, rows[hands[rank]], size)] if len(hands[rank]) else []
+    mine = [predict_logits(network, weights, examples, rows[hands[rank]], [Look(size)])] if len(hands[rank]) else []
     logits = torch.cat(gather_object(mine) if num_processes > 1 else mine)
     return logits[np.argsort(np.concatenate(hands))]
 

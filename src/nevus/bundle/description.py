@@ -5,7 +5,7 @@ from typing import Any
 
 from nevus.data.taxonomy import DIAGNOSIS_NAMES
 
-_CROPS = {"none": "of the whole photo", "mask": "of the lesion by its mask, without which this model gives no answer"}
+_CROPS = {"none": "the photo", "mask": "the lesion by its mask, without which this model gives no answer"}
 _DECIDES = {
     "likeliest": "the most probable class, below the operating point",
     "balanced": "the class most probable for its share, as if all were equally common, below the operating point",
@@ -50,11 +50,12 @@ def _input(document: Mapping[str, Any]) -> str:
     preprocessing = document["preprocessing"]
     sizes = " and ".join(f"{side} x {side}" for side in (preprocessing["size"], *preprocessing.get("resolutions", ())))
     shares = preprocessing.get("central", (1.0,))
-    central = "" if tuple(shares) == (1.0,) else f", of its sides the central {' and '.join(f'{share:g}' for share in shares)}"
+    central = " and ".join("the whole" if share == 1 else f"the central {share:g} of the sides" for share in shares)
     views, fields = preprocessing["views"], ", ".join(document["metadata"]["fields"]) or "none"
     crop = _CROPS[preprocessing.get("crop", "none")]
-    averaged = "one view" if views == 1 else f"{views} views averaged"
-    return f"{sizes} pixels, {crop}{central}, {averaged}; metadata {fields}, each optional"
+    each = " of each" if len(shares) > 1 else ""
+    averaged = f"one view{each}" if views == 1 else f"{views} views{each} averaged"
+    return f"{sizes} pixels, of {central} of {crop}; {averaged}; metadata {fields}, each optional"
 
 
 def _operating_point(document: Mapping[str, Any]) -> str:

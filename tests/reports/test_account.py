@@ -63,6 +63,18 @@ def test_images_that_could_not_be_read_are_counted(run: Run) -> None:
     assert "2 photographs" in data_account.exclusions(left_out)
 
 
+def test_what_part_of_a_photograph_is_used_is_said(run: Run) -> None:
+    assert data_account.crops(run) == "The whole photograph is used."
+    assert "of the whole, at 224 pixels" in model_account.ensembling(run)
+    middle = _with(run, recipe={**run.recipe, "data": {**run.recipe["data"], "central": [0.9]}})
+    assert data_account.crops(middle) == "Of the photograph the central 0.9 of the sides is used."
+    assert "of the photograph the central 0.9 of the sides is used, shrunk" in data_account.preprocessing(middle)
+    assert "of the central 0.9 of its sides" in model_account.ensembling(middle)
+    masked = _with(run, recipe={**run.recipe, "data": {**run.recipe["data"], "central": [1.0, 0.8], "crop": "mask"}})
+    expected = "Of what the lesion's mask leaves of it the whole and the central 0.8 of the sides are used."
+    assert data_account.crops(masked) == expected
+
+
 def test_baselines_say_nothing_of_a_network(run: Run) -> None:
     recipe = {"name": "x", "data": {"metadata": ["age"]}, "training": {"estimator": "random_forest", "inputs": "metadata"}}
     baseline = _with(run, recipe=recipe)

@@ -15,6 +15,7 @@ from nevus.reports.wording import class_name, count
 
 COLUMNS = {"age_years": "age", "sex": "sex", "site": "body site"}
 _CUT = {"none": "the whole photograph is used", "mask": "the photograph is cut to the lesion's mask"}
+_CUT_FROM = {"none": "the photograph", "mask": "what the lesion's mask leaves of it"}
 
 
 def setting(run: Run, path: str, default: Any = None) -> Any:
@@ -92,16 +93,23 @@ def preprocessing(run: Run) -> str:
     size = setting(run, "data.size")
     if size is None or not is_network(run):
         return ""
-    cut = _CUT[setting(run, "data.crop", "none")]
     return (
-        f"Every photograph is treated alike: turned upright, {cut}, shrunk by area averaging, stretched to {size} × {size} "
-        f"pixels and normalised by fixed means and deviations. {_unreadable(run) or 'Every photograph could be read.'}"
+        f"Every photograph is treated alike: turned upright, {_part(run)}, shrunk by area averaging, stretched to {size} × "
+        f"{size} pixels and normalised by fixed means and deviations. {_unreadable(run) or 'Every photograph could be read.'}"
     )
 
 
 def crops(run: Run) -> str:
     """Which part of an image is used."""
-    return f"{_CUT[setting(run, 'data.crop', 'none')].capitalize()}." if is_network(run) else ""
+    return f"{_part(run).capitalize()}." if is_network(run) else ""
+
+
+def _part(run: Run) -> str:
+    crop, shares = setting(run, "data.crop", "none"), setting(run, "data.central", (1.0,))
+    if min(shares) == 1:
+        return str(_CUT[crop])
+    parts = " and ".join("the whole" if share == 1 else f"the central {share:g} of the sides" for share in shares)
+    return f"of {_CUT_FROM[crop]} {parts} {'is' if len(shares) == 1 else 'are'} used"
 
 
 def partitions(run: Run) -> str:

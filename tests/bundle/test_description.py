@@ -36,3 +36,20 @@ def test_how_it_decides_is_said_where_there_are_several_classes() -> None:
     assert "for its share" in description({"classes": ["a", "b", "c"], "decisions": "balanced"})["Decides"]
     assert "Decides" not in description({"classes": ["a", "b"], "decisions": "balanced"})
     assert "Decides" not in description({"classes": ["a", "b", "c"]}), "one of before there was a choice"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "144 x 144 pixels, of the whole of the photo; one view; metadata age, each optional"),
+        ({"central": [0.9], "views": 2}, "144 x 144 pixels, of the central 0.9 of the sides of the photo; 2 views averaged;"),
+        (
+            {"central": [1.0, 0.8], "views": 4},
+            "of the whole and the central 0.8 of the sides of the photo; 4 views of each averaged;",
+        ),
+        ({"crop": "mask"}, "of the whole of the lesion by its mask, without which this model gives no answer; one view;"),
+    ],
+)
+def test_what_is_looked_at_is_said(settings: dict[str, Any], said: str) -> None:
+    preprocessing = {"size": 144, "resolutions": [], "views": 1, **settings}
+    assert said in description({"preprocessing": preprocessing, "metadata": {"fields": ["age"]}})["Input"]

@@ -24,7 +24,7 @@ from nevus.data.manifest import Manifest
 from nevus.data.metadata import coded
 from nevus.data.phantom import write_phantoms
 from nevus.errors import BundleError, DataError
-from nevus.exporters import int8, parity, trained
+from nevus.exporters import int8, parity, served, trained
 from nevus.exporters.export import export
 from nevus.exporters.int8 import check_accepted, deal
 from nevus.exporters.onnx import export_onnx
@@ -91,10 +91,18 @@ def test_a_changed_weight_is_refused(bundle: Bundle, manifest: Manifest, tmp_pat
     refused(bundle, manifest, tmp_path, few)
 
 
-def no_antialiasing(length: int, size: int) -> torch.Tensor:
+def no_antialiasing(length: int, size: int, share: float) -> torch.Tensor:
+    assert share == 1
     places, scale = torch.arange(length).float(), torch.ones(length).sum() / size
     nearest = ((torch.arange(size).float() + 0.5) * scale).floor()[:, None]
     return (places == nearest).float()
+
+
+weights = served._weights
+
+
+def another_share(length: int, size: int, share: float) -> torch.Tensor:
+    return weights(length, size, share * 0.9)
 
 
 def other_codes(columns: Any, num_rows: int) -> dict[str, Any]:
@@ -106,10 +114,11 @@ def other_codes(columns: Any, num_rows: int) -> dict[str, Any]:
     ("place", "fault"),
     [
         ("nevus.exporters.served._weights", no_antialiasing),
+        ("nevus.exporters.served._weights", another_share),
         ("nevus.exporters.parity.coded", other_codes),
         ("nevus.exporters.served.VIEWS", ((True, ()), (False, (1,)))),
     ],
-    ids=["resize", "code table", "views"],
+    ids=["resize", "share", "code table", "views"],
 )
 def test_another_preprocessing_is_refused(
     place: str, fault: Any, bundle: Bundle, manifest: Manifest, tmp_path: Path, few: Any, monkeypatch: pytest.MonkeyPatch

@@ -115,7 +115,7 @@ def test_a_file_that_does_something_else_is_not_written(
 
 @pytest.mark.parametrize("to", ["litert", "executorch"])
 def test_a_bundle_of_several_sizes_is_refused_where_there_is_one_input(to: str, photos: Path, tmp_path: Path) -> None:
-    bundle = bundle_of(tmp_path / "bundle", PLAIN, (), resolutions=[96])
+    bundle = bundle_of(tmp_path / "bundle", PLAIN, (), resolutions=[96], central=[1.0, 0.8])
     with pytest.raises(BundleError, match="looks at a photo at 64, 96 pixels, and a file with a fixed input has one size"):
         export(bundle, to, photos, tmp_path / "model")
     assert not (tmp_path / "model").exists()

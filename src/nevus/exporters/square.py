@@ -98,9 +98,9 @@ def squared(source: Source) -> Square:
     BundleError
         It looks at a photo at several sizes, and the smaller photo that such a runtime is given would have lost the detail.
     """
-    looks = source.served.looks
-    if len({look.size for look in looks}) > 1:
-        sizes = ", ".join(str(look.size) for look in looks)
+    each = list(dict.fromkeys(look.size for look in source.served.looks))
+    if len(each) > 1:
+        sizes = ", ".join(map(str, each))
         raise BundleError(
             f"{source.bundle.path}: looks at a photo at {sizes} pixels, and a file with a fixed input has one size. "
             "Choose --to onnx or openvino, which take photos of any size."

@@ -2,9 +2,10 @@
 
     python experiments/ledger.py experiments/ledger.toml data/ham10000.csv --out runs/ledger
 
-trains what is missing, one run an entry, and writes docs/explanation/experiments.md from all that is finished. `--only NAME`
-trains one entry, so that several processes can share the work; `--collect` trains none. The first fold of the recipe's split is
-put away before anything is split again: it tests the recipe that is chosen in the end, and chooses nothing.
+trains what is missing, one run an entry, and writes the table of all that is finished to ledger.md among the runs; it stands in
+docs/explanation/experiments.md. `--only NAME` trains one entry, so that several processes can share the work; `--collect` trains
+none. The first fold of the recipe's split is put away before anything is split again: it tests the recipe that is chosen in the
+end, and chooses nothing.
 """
 
 import argparse
@@ -21,7 +22,6 @@ from nevus.provenance import provenance
 from nevus.recipe import Recipe
 
 FIGURES = ("macro_auc", "balanced_accuracy", "brier")
-PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "experiments.md"
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder of the runs")
     parser.add_argument("--only", action="append", help="train this entry alone; repeatable")
     parser.add_argument("--collect", action="store_true", help="train nothing")
-    parser.add_argument("--page", type=Path, default=PAGE, help="the page to write")
+    parser.add_argument("--page", type=Path, help="the table's file; ledger.md in the folder of the runs unless given")
     words = parser.parse_args()
     ledger = tomllib.loads(words.ledger.read_text(encoding="utf-8"))
     recipe = Recipe.read(words.ledger.parent / ledger["recipe"])
@@ -42,7 +42,7 @@ def main() -> None:
     if not words.only:
         rows = [row for entry in ledger["entry"] if (row := found(entry, words.out))]
         write_json(words.out / "ledger.json", {"entries": rows, "provenance": provenance()})
-        write(words.page, render(ledger, rows))
+        write(words.page or words.out / "ledger.md", render(rows))
 
 
 def screening_rows(recipe: Recipe, manifest: Manifest, out: Path) -> Manifest:
@@ -70,11 +70,9 @@ def found(entry: dict[str, Any], out: Path) -> dict[str, Any] | None:
     return {**entry, **compare(*paths)}
 
 
-def render(ledger: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    """The page: how to read it, then the table."""
+def render(rows: list[dict[str, Any]]) -> str:
+    """The table, and what its differences are of."""
     lines = [
-        ledger["words"].strip(),
-        "",
         f"| tried | why | expected | {' | '.join(FIGURES)} |",
         f"|{'---|' * (3 + len(FIGURES))}",
     ]
@@ -85,7 +83,7 @@ def render(ledger: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         lines.append(f"| **{row['name']}**{against} {settings} | {row['why']} | {row['expected']} | {' | '.join(cells)} |")
     num = f"{rows[0]['num_images']:,} images of {rows[0]['num_groups']:,} groups" if rows else "no"
     lines += ["", f"Differences are of {num}, paired, with 95% intervals of 2,000 bootstrap draws of whole groups.", ""]
-    return "\n".join([*lines, *(part.strip() + "\n" for part in ledger.get("after", []))])
+    return "\n".join(lines)
 
 
 def _cell(difference: dict[str, Any] | None, is_base: bool) -> str:

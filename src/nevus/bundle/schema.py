@@ -30,6 +30,14 @@ def _classes(value: Any) -> bool:
     return _texts(value) and len(set(value)) == len(value) > 1
 
 
+def _sizes(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(_count(item) for item in value)
+
+
+def _shares(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(_number(item) and 0 < item <= 1 for item in value)
+
+
 # Key, with a dot into an object → what it must be, in words and as a function.
 _KEYS: dict[str, tuple[str, Check]] = {
     "name": ("a text", lambda value: isinstance(value, str)),
@@ -45,6 +53,13 @@ _KEYS: dict[str, tuple[str, Check]] = {
     "operating_point.positive": ("a class or null", lambda value: value is None or isinstance(value, str)),
     "operating_point.rule": ("a text", lambda value: isinstance(value, str)),
     "operating_point.threshold": ("a probability or null", lambda value: value is None or (_number(value) and 0 <= value <= 1)),
+}
+# As above, of what bundles from before it do not say.
+_LATER: dict[str, tuple[str, Check]] = {
+    "preprocessing.crop": ("none or mask", lambda value: value in ("none", "mask")),
+    "preprocessing.resolutions": ("a list of numbers of pixels", _sizes),
+    "preprocessing.central": ("a list of shares above 0 and at most 1", _shares),
+    "decisions": ("likeliest or balanced", lambda value: value in ("likeliest", "balanced")),
 }
 
 
@@ -70,12 +85,12 @@ def schema_problems(document: Mapping[str, Any]) -> list[str]:
     ['name: missing, expected a text', 'task: missing, expected diagnosis or malignant']
     """
     problems = []
-    if (rule := document.get("decisions", "likeliest")) not in ("likeliest", "balanced"):
-        problems.append(f"decisions: {str(rule)[:60]}, expected likeliest or balanced")
-    for key, (words, check) in _KEYS.items():
+    for key, (words, check) in {**_KEYS, **_LATER}.items():
         value: Any = document
         for part in key.split("."):
             value = value.get(part, _MISSING) if isinstance(value, Mapping) else _MISSING
+        if value is _MISSING and key in _LATER:
+            continue
         if value is _MISSING:
             problems.append(f"{key}: missing, expected {words}")
         elif not check(value):

@@ -23,7 +23,7 @@ def measure_latency(bundle: Bundle, num_views: int | None = None) -> float:
     """
     predictor = Predictor(bundle, num_threads=1)
     photo = np.random.default_rng(0).integers(0, 256, (*_SHAPE, 3), np.uint8)
-    cropped = bundle.document["preprocessing"]["crop"] != "none"
+    cropped = bundle.document["preprocessing"].get("crop", "none") != "none"
     seconds = []
     for _ in range(_NUM_WARM + _NUM_RUNS):
         started = time.process_time()

@@ -64,7 +64,7 @@ def read_photos(place: Path, bundle: Bundle, masks: Path | None = None) -> Photo
 
 def _shown(paths: list[Path], names: list[str], bundle: Bundle, masks: Path | None) -> list[Path]:
     preprocessing = bundle.document["preprocessing"]
-    if preprocessing["crop"] == "none":
+    if preprocessing.get("crop", "none") == "none":
         if masks:
             raise DataError(f"--masks {masks}: {bundle.path} was trained on whole images. Give no masks.")
         return paths

@@ -91,7 +91,7 @@ class Predictor:
         check_schema(self.bundle)
         document = self.bundle.document
         self._preprocessing = document["preprocessing"]
-        self._crop = self._preprocessing["crop"]
+        self._crop = self._preprocessing.get("crop", "none")
         MetadataEncoder.from_json(document["metadata"])  # refuses other codes than this version's
         self._temperature = float(document["temperature"])
         self._point = chosen_point(self.bundle, operating_point)

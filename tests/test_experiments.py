@@ -7,13 +7,18 @@ from types import ModuleType
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
+import torch
 
+from nevus.data.images import read_image
 from nevus.data.manifest import Manifest
 from nevus.data.phantom import write_phantoms
 from nevus.evaluation.compare import compare
 from nevus.evaluation.evaluate import evaluate
 from nevus.evaluation.predictions import Predictions
+from nevus.training.loader import Batch
+from nevus.training.mixup import Mixture
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 CLASSES = ("mel", "nv", "bkl")
@@ -138,7 +143,7 @@ def test_the_ledger_puts_the_first_fold_away_and_says_what_each_change_was_worth
         recipe = recipe.replace(before, after)
     (tmp_path / "screen.toml").write_text(recipe, encoding="utf-8")
     entries = '[[entry]]\nname = "base"\nwhy = "w"\nexpected = "e"\n[[entry]]\nname = "other"\nsettings = ["model.dropout=0.5"]\n'
-    text = f'recipe = "screen.toml"\nwords = "# Ledger"\n{entries}why = "w"\nexpected = "nothing"\n'
+    text = f'recipe = "screen.toml"\n{entries}why = "w"\nexpected = "nothing"\n'
     (tmp_path / "ledger.toml").write_text(text, encoding="utf-8")
     page, runs = tmp_path / "page.md", tmp_path / "runs"
     words = ["ledger.py", tmp_path / "ledger.toml", phantoms.path, "--out", runs, "--page", page]
@@ -153,6 +158,63 @@ def test_the_ledger_puts_the_first_fold_away_and_says_what_each_change_was_worth
     expected = compare(runs / "base" / "predictions.csv", runs / "other" / "predictions.csv")["differences"]["macro_auc"]
     assert found[1]["differences"]["macro_auc"]["value"] == expected["value"]
     assert f"{expected['second']:.3f} ({expected['value']:+.3f}" in page.read_text(encoding="utf-8")
+
+
+def test_a_pasted_pair_answers_in_proportion_of_its_lesions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import masks
+
+    # Half of the image pasted: of the first lesion 2 of 4 pixels are left beside 1 of its partner, of the second 1 beside 2 of 4.
+    lesions = torch.zeros(3, 1, 4, 4)
+    lesions[0, 0, 0, :] = 1
+    lesions[1, 0, 3, 1:3] = 1
+    mixture = Mixture(0.5, torch.tensor([1, 0, 2]), (0, 2, 4, 4))
+    assert masks.lesion_share(lesions, mixture).tolist() == pytest.approx([2 / 3, 1 / 3, 0.5])
+    whole = Mixture(0.75, torch.tensor([1, 2, 0]), (0, 0, 2, 2))
+    assert masks.lesion_share(torch.ones(3, 1, 4, 4), whole).tolist() == [0.75] * 3, "lesions that fill the image: the areas"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["map", "share"])
+def test_masks_are_seen_as_their_images_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import masks
+
+    phantoms = Manifest.read(write_phantoms(tmp_path / "phantoms", num_lesions=200, size=(48, 64)))
+    (tmp_path / "masks").mkdir()
+    for image_id, path in zip(phantoms.frame["image_id"], phantoms.paths(), strict=True):
+        # Not a mask but the image, so that what is done to the one can be told from what is done to the other.
+        shown = np.repeat(read_image(path).max(axis=2)[:, :, None], 3, axis=2)
+        PIL.Image.fromarray(shown).save(tmp_path / "masks" / f"{image_id}.png")
+    seen = []
+
+    class Watched(masks.MaskTask):  # type: ignore[misc, name-defined]
+        def lesions(self, batch: Batch, epoch: int) -> torch.Tensor:
+            lesions: torch.Tensor = super().lesions(batch, epoch)
+            seen.append((epoch, (lesions[:, 0] - batch.images.max(dim=3).values / 255).abs().max().item()))
+            return lesions
+
+        def forward(self, batch: Batch, logits: torch.Tensor, done: float) -> torch.Tensor:
+            added: torch.Tensor = super().forward(batch, logits, done)
+            assert added.requires_grad
+            assert added.item() != 0
+            return added
+
+    monkeypatch.setattr(masks, "MaskTask", Watched)
+    words = ["masks.py", phantoms.path, tmp_path / "masks", "--task", task, "--out", tmp_path / "runs"]
+    colours = [f"data.augment.{name}=0" for name in ("brightness", "contrast", "saturation", "hue_degrees")]
+    settings = ["model.backbone=resnet10t", "model.pretrained=none", "data.size=32", "data.num_folds=2", "training.epochs=2"]
+    for setting in (*settings, *colours, "training.batch_size=16", "data.validation_share=0.4", "data.views=1"):
+        words += ["--set", setting]
+    monkeypatch.setattr(sys, "argv", list(map(str, words)))
+    monkeypatch.setattr(masks.fit, "train", masks.fit.train)  # to be put back
+    masks.main()
+    assert (tmp_path / "runs" / task / "evaluation.json").exists()
+    assert {epoch for epoch, _ in seen} == {1, 2}
+    # The brightest channel of interpolated pixels is not the interpolated brightest, on few pixels and by little.
+    assert max(difference for _, difference in seen) < 0.1
 
 
 def test_runs_are_told_apart_on_their_validation_rows_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

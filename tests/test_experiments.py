@@ -176,9 +176,7 @@ def test_a_pasted_pair_answers_in_proportion_of_its_lesions(monkeypatch: pytest.
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["map", "share"])
-def test_masks_are_seen_as_their_images_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
-) -> None:
+def test_masks_are_seen_as_their_images_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str) -> None:
     monkeypatch.syspath_prepend(EXPERIMENTS)
     import masks
 
